@@ -1,0 +1,32 @@
+"""What can go wrong in a way that a person must be told about?"""
+
+from __future__ import annotations
+
+
+class ShopmonError(Exception):
+    """The work could not be done: what arrived, what was expected, and what to do (exit code 2).
+
+    >>> print(ShopmonError("new.parquet does not exist", advice="Check the path."))
+    new.parquet does not exist. Check the path.
+    """
+
+    def __init__(self, problem: str, *, advice: str = "") -> None:
+        self.problem = problem
+        self.advice = advice
+        super().__init__(f"{problem.rstrip('.')}. {advice}".strip())
+
+
+class BatchError(ShopmonError):
+    """The batch could not be read."""
+
+
+class SuiteError(ShopmonError):
+    """The suite says something that cannot be understood, and so must not be guessed at."""
+
+
+class ProjectError(ShopmonError):
+    """`shopmon.toml` says something that cannot be understood."""
+
+
+class RunStoreError(ShopmonError):
+    """The record of runs could not be read or written."""

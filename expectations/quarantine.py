@@ -1,0 +1,131 @@
+"""Which rows stay out, and why? `quarantine.parquet`: every failing row once, with all rules it broke."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from expectations.batch import Batch
+from expectations.columns import FILE, ROW
+from expectations.errors import BatchError
+from expectations.scan import own_columns_sql
+from expectations.sql import quoted
+
+UNREADABLE = "unreadable"
+"""The id under which records that could not be read stand beside the rules."""
+_OURS = ("shopmon_file", "shopmon_row", "shopmon_rules", "shopmon_tolerated", "shopmon_reason", "shopmon_raw")
+
+log = logging.getLogger("shopmon.quarantine")
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """What was put aside."""
+
+    path: Path | None
+    rows: int
+    tolerated: int
+    """Rows that only break rules which hold all the same, because of their `mostly`."""
+
+
+class RowsLost(AssertionError):
+    """Good and quarantined rows do not add up to what arrived; this is a bug, and nothing is written off silently."""
+
+
+def write_quarantine(batch: Batch, path: Path, ids: Mapping[int, str], broken: Collection[int]) -> Quarantine:
+    """Write every failing row of the table `breaking` and every unreadable record, once each.
+
+    `ids` names the rules by number; `broken` holds the numbers of those that failed. Columns: `shopmon_file`,
+    `shopmon_row` (1 is the first record), `shopmon_rules` (ids), `shopmon_tolerated`, `shopmon_reason` and
+    `shopmon_raw` (for records that could not be read), then the file's own columns. No failing row, no file.
+
+    Raises RowsLost unless rows = good + quarantined.
+    """
+    _count_good(batch)
+    rows = batch.row_of("select count(*) from breaking")[0] + batch.unreadable
+    if rows == 0:
+        return Quarantine(None, 0, 0)
+    _name(batch, ids, broken)
+    batch.rows_of(f"create table quarantine as {_breaking_sql()}")
+    batch.rows_of(f"copy ({_everything_sql(batch)}) to {_path(path)} (format parquet, compression zstd)")
+    return Quarantine(path, rows, batch.row_of("select count(*) from quarantine where tolerated")[0])
+
+
+def check_writable(batch: Batch, path: Path) -> None:
+    """Refuse a place for the good rows before any work is done.
+
+    Raises BatchError for a folder, a missing folder, and a file of the batch itself, which would be lost.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"cannot be written: the folder {path.parent} does not exist"
+        raise BatchError(f"{path} {what}", advice="Give the path of a parquet file in a folder that exists.")
+    if path.exists() and any(part.found.path and part.found.path.samefile(path) for part in batch.parts):
+        raise BatchError(f"{path} is the batch itself", advice="Write the good rows to another file.")
+
+
+def write_good(batch: Batch, path: Path) -> None:
+    """Write the rows that break no rule, in the file's own columns; the file appears whole or not at all."""
+    aside = path.with_name(f".partial-{uuid4().hex}-{path.name}")
+    try:
+        batch.rows_of(
+            f"copy (select {own_columns_sql(batch)} from batch anti join breaking using ({FILE}, {ROW})) "
+            f"to {_path(aside)} (format parquet, compression zstd)"
+        )
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _count_good(batch: Batch) -> None:
+    """Rows of the relation less those that break a rule must be those that break none; addresses must be unique."""
+    breaking, distinct = batch.row_of(f"select count(*), count(distinct ({FILE}, {ROW})) from breaking")
+    addresses = f"(select {FILE}, {ROW} from batch)"
+    (good,) = batch.row_of(f"select count(*) from {addresses} anti join breaking using ({FILE}, {ROW})")
+    if breaking != distinct or good + breaking + batch.unreadable != batch.rows:
+        raise RowsLost(
+            f"{batch.rows} rows arrived, {good} are good, {breaking} break a rule, {batch.unreadable} are unreadable"
+        )
+
+
+def _name(batch: Batch, ids: Mapping[int, str], broken: Collection[int]) -> None:
+    batch.rows_of("create table rule_names (number integer, id varchar, broken boolean)")
+    if ids:
+        batch.connection.executemany(
+            "insert into rule_names values ($1, $2, $3)",
+            [(number, name, number in broken) for number, name in ids.items()],
+        )
+    sources = [(index, part.found.name) for index, part in enumerate(batch.parts)]
+    batch.rows_of("create table source_names (file integer, name varchar)")
+    batch.connection.executemany("insert into source_names values ($1, $2)", sources)
+
+
+def _breaking_sql() -> str:
+    return (
+        f"select {FILE}, {ROW}, list(n.id order by n.number) as rules, not bool_or(n.broken) as tolerated "
+        f"from (select {FILE}, {ROW}, unnest(rules) as number from breaking) join rule_names n using (number) "
+        f"group by {FILE}, {ROW}"
+    )
+
+
+def _everything_sql(batch: Batch) -> str:
+    own = ", ".join(f"b.{column.sql} as {quoted(_free(column.name))}" for column in batch.own_columns)
+    nothing = ", ".join(f"null as {quoted(_free(column.name))}" for column in batch.own_columns)
+    return (
+        f"select s.name as shopmon_file, q.{ROW} as shopmon_row, q.rules as shopmon_rules, "
+        f"q.tolerated as shopmon_tolerated, null::varchar as shopmon_reason, null::blob as shopmon_raw, {own} "
+        f"from quarantine q join breaking b using ({FILE}, {ROW}) join source_names s on s.file = q.{FILE} "
+        f"union all select s.name, u.row, ['{UNREADABLE}'], false, u.reason, u.raw, {nothing} "
+        "from unreadable u join source_names s using (file) order by shopmon_file, shopmon_row"
+    )
+
+
+def _free(name: str) -> str:
+    """A file's own column that is called like one of ours stands beside it under another name."""
+    return f"{name} (of the file)" if name.lower() in _OURS else name
+
+
+def _path(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

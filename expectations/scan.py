@@ -1,0 +1,209 @@
+"""How many rows break each rule, and which? One scan for all rules, besides the narrow ones of cross-row rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from expectations.batch import Batch
+from expectations.columns import FILE, ROW, Column
+from expectations.plans import CrossRowPlan, Plan, RowPlan, ValuePlan
+from expectations.sql import Bound, all_of, any_of, quoted
+
+SAMPLES = 20
+"""Failing rows given as examples for each rule; Great Expectations' own default."""
+_AT_ONCE = 400
+"""Aggregates in one statement: batches with thousands of columns are counted in several."""
+_HELD = re.compile(r"\(not \(([cr]\d+) is null\)\)")
+_ASCII = re.compile(r"\b([cr]\d+)_ascii\b")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One failing row with the values a rule is about."""
+
+    file: int
+    row: int
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What Great Expectations needs to judge one rule."""
+
+    considered: int = 0
+    """Rows that meet the rule's row condition."""
+    skipped: int = 0
+    """Of those, rows without a value to judge."""
+    unexpected: int = 0
+    samples: tuple[Sample, ...] = ()
+    noted: str = ""
+    """What was learnt from the column before its rows were judged, in one sentence."""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """Values of a rule about a whole column, under Great Expectations' names."""
+
+    @property
+    def examined(self) -> int:
+        """Rows that were judged."""
+        return self.considered - self.skipped
+
+
+def prepare(batch: Batch) -> None:
+    """Make the table in which cross-row rules, and rules that another engine counts, put their failing rows."""
+    batch.rows_of(f"create table flagged (rule integer, {FILE} integer, {ROW} bigint)")
+
+
+def flag(batch: Batch, rule: int, addresses: Sequence[tuple[int, int]]) -> None:
+    """Note rows that another engine found to break a rule."""
+    import pyarrow as pa
+
+    files, rows = zip(*addresses, strict=True) if addresses else ((), ())
+    found = pa.table({"file": pa.array(files, pa.int32()), "row": pa.array(rows, pa.int64())})
+    with_name = f"flagged_by_{rule}"
+    batch.connection.register(with_name, found)
+    batch.rows_of(f"insert into flagged select {rule}, file, row from {with_name}")
+    batch.connection.unregister(with_name)
+
+
+def count(
+    batch: Batch,
+    plans: Mapping[int, Plan],
+    bound: Bound,
+    shown: Mapping[int, Sequence[Column]],
+    elsewhere: Collection[int] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[int, Counts]:
+    """Count every plan; afterwards the table `breaking` holds each row that breaks a rule, with the rules it breaks.
+
+    `plans` and `shown` are keyed by a number per rule, `shown` names every rule. Of the rules counted `elsewhere` the
+    failing rows are flagged already; only how many rows they looked at is counted here.
+    """
+    for number, plan in plans.items():
+        if isinstance(plan, CrossRowPlan) and number not in elsewhere:
+            progress("looking for rows that repeat or contradict one another")
+            batch.rows_of(f"insert into flagged select {number}, * from ({plan.failing_rows})", bound)
+    progress("finding the rows that break a rule")
+    _find_breaking(batch, {n: p for n, p in plans.items() if n not in elsewhere}, bound, shown)
+    unexpected = dict(
+        batch.rows_of("select rule, count(*) from (select unnest(rules) as rule from breaking) group by rule")
+    )
+    progress("counting")
+    totals = _totals(batch, plans, unexpected, bound)
+    samples = _samples(batch, shown)
+    return {
+        number: _counts(plans.get(number), totals, unexpected.get(number, 0), samples.get(number, ()))
+        for number in shown
+    }
+
+
+def _counts(plan: Plan | None, totals: Mapping[str, Any], unexpected: int, samples: tuple[Sample, ...]) -> Counts:
+    if plan is None:
+        return Counts(totals[_rows("true")], 0, unexpected, samples)
+    considered, examined = totals[_rows(plan.considered)], totals[_rows(_examined(plan))]
+    if isinstance(plan, ValuePlan):
+        measured = {name: plan.adapt.get(name, lambda same: same)(totals[sql]) for name, sql in plan.metrics.items()}
+        return Counts(considered, considered - examined, metrics={**measured, **plan.known})
+    return Counts(considered, considered - examined, unexpected, samples, plan.noted)
+
+
+def _rows(condition: str) -> str:
+    """SQL: how many rows meet a condition; that a column holds a value is counted without a look at each row."""
+    if condition == "true":
+        return "count(*)"
+    held = _HELD.fullmatch(condition)
+    return f"count({held[1]})" if held else f"count(*) filter ({condition})"
+
+
+def _examined(plan: Plan) -> str:
+    return all_of([plan.considered, "true" if plan.skipped == "false" else f"not ({plan.skipped})"])
+
+
+def _totals(batch: Batch, plans: Mapping[int, Plan], unexpected: Mapping[int, int], bound: Bound) -> dict[str, Any]:
+    """Every aggregate that any rule asks for, each counted once."""
+    missing = _missing(plans, unexpected)
+    wanted = {_rows("true"): None}
+    for plan in plans.values():
+        wanted[_rows(plan.considered)] = None
+        if (plan.considered, plan.skipped) not in missing:
+            wanted[_rows(_examined(plan))] = None
+        if isinstance(plan, ValuePlan):
+            wanted |= dict.fromkeys(plan.metrics.values())
+    aggregates = list(wanted)
+    found: dict[str, Any] = {}
+    for start in range(0, len(aggregates), _AT_ONCE):
+        some = aggregates[start : start + _AT_ONCE]
+        found |= dict(zip(some, batch.row_of(f"select {', '.join(some)} from batch", bound), strict=True))
+    for plan in plans.values():
+        if (absent := missing.get((plan.considered, plan.skipped))) is not None:
+            found[_rows(_examined(plan))] = found[_rows(plan.considered)] - absent
+    return found
+
+
+def _missing(plans: Mapping[int, Plan], unexpected: Mapping[int, int]) -> dict[tuple[str, str], int]:
+    """How many rows lack a value, where a not-null rule has found them already: no column is read again for that."""
+    return {
+        (plan.considered, plan.broken): unexpected.get(number, 0)
+        for number, plan in plans.items()
+        if isinstance(plan, RowPlan) and plan.skipped == "false"
+    }
+
+
+def _find_breaking(
+    batch: Batch, plans: Mapping[int, Plan], bound: Bound, shown: Mapping[int, Sequence[Column]]
+) -> None:
+    """Write each breaking row once, with its rules and its columns, so that no later step reads the batch again."""
+    conditions = {
+        number: all_of([_examined(plan), plan.broken])
+        for number, plan in plans.items()
+        if isinstance(plan, RowPlan) and plan.broken != "false"
+    }
+    kept = dict.fromkeys([c.sql for c in batch.own_columns] + [c.sql for columns in shown.values() for c in columns])
+    flagged = batch.row_of("select count(*) from flagged") != (0,)
+    source = f"(select b.*, f.rules as flags from {_source(conditions.values())} b left join " if flagged else ""
+    joined = (
+        f"{source} (select {FILE}, {ROW}, list(rule) as rules from flagged group by all) f using ({FILE}, {ROW}))"
+        if flagged
+        else _source(conditions.values())
+    )
+    breaks = any_of([*conditions.values(), *(["flags is not null"] if flagged else [])])
+    rules = ", ".join(f"case when {condition} then {number} end" for number, condition in conditions.items())
+    own = f"list_filter([{rules}]::integer[], lambda rule: rule is not null)"
+    all_rules = f"list_sort(list_concat({own}, coalesce(flags, [])))" if flagged else own
+    columns = ", ".join([FILE, ROW, f"{all_rules} as rules", *kept])
+    batch.rows_of(f"create table breaking as select {columns} from {joined} where {breaks}", bound)
+
+
+def _source(conditions: Iterable[str]) -> str:
+    """The batch, with the flag "ASCII only" for each text column whose regular expressions need it."""
+    flags = dict.fromkeys(name for condition in conditions for name in _ASCII.findall(condition))
+    if not flags:
+        return "batch"
+    flagged = ", ".join(f"strlen({name}) = length({name}) as {name}_ascii" for name in flags)
+    return f"(select *, {flagged} from batch)"
+
+
+def _samples(batch: Batch, shown: Mapping[int, Sequence[Column]]) -> dict[int, tuple[Sample, ...]]:
+    """The first failing rows of each rule, in the order of files and rows."""
+    batch.rows_of(
+        f"create table samples as select rule, {FILE}, {ROW} from "
+        f"(select unnest(rules) as rule, {FILE}, {ROW} from breaking) "
+        f"qualify row_number() over (partition by rule order by {FILE}, {ROW}) <= {SAMPLES}"
+    )
+    names = dict.fromkeys(column.sql for columns in shown.values() for column in columns)
+    selected = ", ".join([f"s.rule, {FILE}, {ROW}", *(f"b.{name}" for name in names)])
+    found = batch.rows_of(
+        f"select {selected} from samples s join breaking b using ({FILE}, {ROW}) order by s.rule, {FILE}, {ROW}"
+    )
+    position = {name: index + 3 for index, name in enumerate(names)}
+    samples: dict[int, list[Sample]] = {}
+    for row in found:
+        values = {column.name: row[position[column.sql]] for column in shown.get(row[0], ())}
+        samples.setdefault(row[0], []).append(Sample(row[1], row[2], values))
+    return {rule: tuple(rows) for rule, rows in samples.items()}
+
+
+def own_columns_sql(batch: Batch) -> str:
+    """The file's own columns under their own names, for a table that holds them under ours."""
+    return ", ".join(f"{column.sql} as {quoted(column.name)}" for column in batch.own_columns)

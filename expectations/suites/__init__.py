@@ -1,0 +1,1 @@
+"""What does good data look like, for each kind?"""

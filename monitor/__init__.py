@@ -1,0 +1,1 @@
+"""What changed since the reference, and which rows should a model learn from?"""

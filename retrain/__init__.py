@@ -1,0 +1,1 @@
+"""Is a model trained on those rows better, without becoming worse elsewhere?"""

@@ -1,0 +1,291 @@
+"""How does a batch go from what came in to a recorded answer?"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from expectations.errors import RunStoreError, SuiteError
+from shopmon import __version__
+from shopmon.outcome import CheckResult, Failure, Status, without_password
+from shopmon.project import Project
+
+if TYPE_CHECKING:
+    from expectations.batch import Batch
+    from expectations.results import Validation
+    from monitor.runs import Input, Run, RunStore
+
+log = logging.getLogger("shopmon.check")
+
+_TELEMETRY_OFF = {"GX_ANALYTICS_ENABLED": "false", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to check, and how; None means: as the project says, else as the data shows."""
+
+    data: Any
+    """A path or address, several of them, or a pandas, polars or Arrow table."""
+    kind: str | None = None
+    """reviews, products, queries or relevance."""
+    suite: str | Path | None = None
+    """A suite's file."""
+    engine: str | None = None
+    """`scan` or `great_expectations`."""
+    columns: Mapping[str, str] | None = None
+    """The file's own column name → role; instead of the project's."""
+    encoding: str | None = None
+    """Of text files."""
+    delimiter: str | None = None
+    """Of CSV files, one character."""
+    project: Project | str | Path | None = None
+    """A project, or the folder that holds its `shopmon.toml`; None: the nearest one upwards."""
+    data_docs: str | Path | None = None
+    """A folder for Great Expectations' own pages; they hold failing values."""
+    write_good: str | Path | None = None
+    """A parquet file for the rows that break no rule."""
+    progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
+    """Told what is being done, in a few words."""
+
+
+def check(
+    data: Any,
+    *,
+    kind: str | None = None,
+    suite: str | Path | None = None,
+    engine: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    project: Project | str | Path | None = None,
+    data_docs: str | Path | None = None,
+    write_good: str | Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> CheckResult:
+    """Say whether a batch is fit to use, and which rows are not.
+
+    `data` is a path, a folder, a glob, an address (`s3://…`, `sqlite:///shop.db::reviews`), a list of them, or a
+    pandas, polars or Arrow table. Whatever is left out is as the project's `shopmon.toml` says, or as the data shows.
+    `columns` maps the data's own column names to roles (`{"Content": "text"}`) and stands in for the project's.
+
+    The result, quarantined rows among it, is kept in the project's folder of runs and recorded in its run store.
+    Bad data is no error: `result.passed` is False. Raises ShopmonError where the check could not run: for data without
+    a single row, for instance, or a suite that cannot be understood. That is recorded, too, if the store allows.
+
+    >>> import pandas, tempfile
+    >>> reviews = pandas.DataFrame({"text": ["Warm and light.", None], "stars": [5, 4]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     check(reviews, project=Project(Path(folder))).passed
+    False
+    """
+    given = {name: value for name, value in locals().items() if name != "progress"}
+    request = Request(**given) if progress is None else Request(**given, progress=progress)
+    result = attempt(request)
+    if result.error and result.error.cause:
+        raise result.error.cause
+    return result
+
+
+def attempt(request: Request) -> CheckResult:
+    """As `check`, but a check that could not run is a result as well, with status `error`."""
+    for name, value in _TELEMETRY_OFF.items():
+        os.environ.setdefault(name, value)
+    from monitor.runs import RunStore, new_run_id  # after the variables: it is the first heavy import
+
+    now = datetime.now(UTC)
+    begun = _Begun(new_run_id(now), now, time.perf_counter())
+    try:
+        project = Project.of(request.project)
+        _keep_out_of_git(project)
+        with RunStore.open(project.store_url) as store:  # before the work: it may take long and must not be lost
+            result = _examined_or_error(request, project, begun)
+            _record(store, request, result, begun)
+            return result
+    except Exception as error:
+        return begun.error(error)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A run that goes on."""
+
+    run_id: str
+    at: datetime
+    clock: float
+    """Seconds of the performance counter."""
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.clock
+
+    def error(self, error: Exception) -> CheckResult:
+        """The result of a run that ended in an exception."""
+        log.debug("run %s could not be finished", self.run_id, exc_info=error)
+        return CheckResult(
+            run_id=self.run_id,
+            status=Status.ERROR,
+            seconds=self.seconds,
+            started=self.at.isoformat(timespec="seconds"),
+            version=__version__,
+            error=Failure.of(error),
+        )
+
+
+def _keep_out_of_git(project: Project) -> None:
+    """Runs hold the shop's data, which does not belong into a repository."""
+    folder = project.folder / ".shopmon"
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        with suppress(OSError):  # whoever writes the run will tell
+            folder.mkdir(parents=True, exist_ok=True)
+            ignore.write_text("*\n", encoding="utf-8")
+
+
+def _examined_or_error(request: Request, project: Project, begun: _Begun) -> CheckResult:
+    from monitor.run_folder import run_folder, sweep
+
+    try:
+        sweep(project.runs)
+        with TemporaryDirectory(prefix="shopmon-") as scratch, run_folder(project.runs, begun.run_id) as folder:
+            result = _examine(request, project, begun, Path(scratch), folder)
+            (folder / "result.json").write_text(result.json() + "\n", encoding="utf-8")
+        return result
+    except Exception as error:
+        return begun.error(error)
+
+
+def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, folder: Path) -> CheckResult:
+    """Batch, suite, validation: the way of the data, top to bottom."""
+    from expectations.batch import open_batch
+    from expectations.suite import built_in, load_suite
+    from expectations.validation import validate
+
+    data, check_settings = project.settings.data, project.settings.check
+    with open_batch(
+        request.data,
+        scratch=scratch,
+        kind=request.kind or project.kind,
+        columns=request.columns if request.columns is not None else project.columns,
+        encoding=request.encoding or data.encoding,
+        delimiter=request.delimiter or data.delimiter,
+        progress=request.progress,
+    ) as batch:
+        chosen = Path(request.suite) if request.suite else project.suite(batch.kind) or built_in(batch.kind)
+        suite = load_suite(chosen)
+        if suite.kind not in (None, batch.kind):  # most of its rules would find nothing to examine, and pass
+            raise SuiteError(
+                f"{chosen} is a suite for {suite.kind}, and the batch is taken for {batch.kind}",
+                advice=f"Say what the batch is (--kind {suite.kind}), or give a suite for {batch.kind}.",
+            )
+        validation = validate(
+            batch,
+            suite,
+            folder=folder,
+            engine=request.engine or check_settings.engine.value,
+            unreadable_allowed=check_settings.unreadable_allowed,
+            write_good=Path(request.write_good).absolute() if request.write_good else None,
+            progress=request.progress,
+        )
+        final = project.runs.absolute() / begun.run_id
+        artifacts = _artifacts(request, validation, final, begun.run_id, batch, suite.name)
+        result = _result(batch, validation, begun)
+    return replace(result, suite=suite.name, artifacts=artifacts, seconds=begun.seconds)
+
+
+def _artifacts(
+    request: Request, validation: Validation, final: Path, run_id: str, batch: Batch, suite_name: str
+) -> dict[str, Path]:
+    """What was written, under the names it has once the run's folder is whole."""
+    artifacts = {"result": final / "result.json"}
+    if validation.quarantine:
+        artifacts["quarantine"] = final / validation.quarantine.name
+    if request.write_good:
+        artifacts["good"] = Path(request.write_good).absolute()
+    if request.data_docs:
+        from expectations.data_docs import write_data_docs
+
+        request.progress("writing Data Docs")
+        name = ", ".join(without_password(source.name) for source in batch.sources)
+        site = Path(request.data_docs).absolute()
+        artifacts["data_docs"] = write_data_docs(validation, name, run_id, site, suite_name=suite_name)
+    return artifacts
+
+
+def _result(batch: Batch, validation: Validation, begun: _Begun) -> CheckResult:
+    return CheckResult(
+        run_id=begun.run_id,
+        status=Status.PASSED if validation.passed else Status.FAILED,
+        kind=batch.kind,
+        columns=dict(batch.mapping),
+        rows=validation.rows,
+        quarantined=validation.quarantined,
+        unreadable=validation.unreadable,
+        unreadable_allowed=validation.unreadable_allowed,
+        tolerated=validation.tolerated,
+        expectations=validation.results,
+        sources=tuple(batch.sources),
+        started=begun.at.isoformat(timespec="seconds"),
+        notes=tuple(batch.notes),
+        version=__version__,
+    )
+
+
+def _record(store: RunStore, request: Request, result: CheckResult, begun: _Begun) -> None:
+    if result.error is None:
+        store.add(_run(request, result, begun))
+        return
+    with suppress(RunStoreError):  # the first error is the one to tell
+        store.add(_run(request, result, begun))
+
+
+def _run(request: Request, result: CheckResult, begun: _Begun) -> Run:
+    from monitor.runs import Run
+
+    return Run(
+        run_id=result.run_id,
+        command="check",
+        status=result.status.value,
+        kind=result.kind,
+        started_at=begun.at,
+        seconds=result.seconds,
+        rows=result.rows,
+        quarantined=result.quarantined,
+        inputs=_inputs(request, result),
+        versions=_versions(),
+        folder=str(result.folder) if result.folder else None,
+        document=result.document(),
+    )
+
+
+def _inputs(request: Request, result: CheckResult) -> tuple[Input, ...]:
+    """What was read; where nothing could be, what was asked for."""
+    from monitor.runs import Input
+
+    if result.sources:
+        return tuple(
+            Input(name=without_password(s.name), sha256=s.sha256 or None, rows=s.rows, bytes=s.bytes)
+            for s in result.sources
+        )
+    asked = [request.data] if isinstance(request.data, str | Path) else request.data
+    if not isinstance(asked, Sequence):
+        return ()
+    return tuple(Input(name=without_password(str(name)), sha256=None, rows=0, bytes=None) for name in asked)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"shopmon": __version__, "python": platform.python_version()}
+    for package in ("duckdb", "great_expectations"):
+        with suppress(PackageNotFoundError):
+            versions[package] = installed_version(package)
+    return versions

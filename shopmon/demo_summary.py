@@ -1,0 +1,130 @@
+"""What does a person read when the demonstration has run?"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from shopmon.demo import Checked, Demo, Found
+from shopmon.sample_data import Shift
+from shopmon.summary import inert
+
+_NONE = "·"
+"""What a table shows for 0, so that a number stands out."""
+
+
+def demo_summary(demo: Demo, *, here: Path) -> Group:
+    """The checks, then every fault with what was planted and found, then what is not examined, and how to go on.
+
+    Paths below `here` are shown relative to it.
+    """
+    return Group(*_lines(demo, inert(_near(demo.folder, here))))
+
+
+def _lines(demo: Demo, folder: str) -> Iterator[RenderableType]:
+    made = "made now" if demo.generated else "as an earlier demo made it"
+    yield Text.assemble(
+        (f"A shop of its own in {folder}/", "bold"), f", {made}: a clean reference, batches with faults"
+    )
+    for name in demo.edited:
+        yield Text(f"  {name} was edited, and is used as it is")
+    yield Text()
+    yield Text("What shopmon check says", style="bold")
+    yield Padding(_checks(demo), (0, 0, 1, 2))
+    yield Text("What was planted, and what was found", style="bold")
+    yield Padding(_faults(demo), (0, 0, 0, 2))
+    yield Padding(_balance(demo), (0, 0, 1, 2))
+    yield Text("Not examined in this version", style="bold")
+    yield Padding(_shifts(demo.shift), (0, 0, 1, 2))
+    yield Text("Next", style="bold")
+    yield Padding(_next(demo, folder), (0, 0, 0, 2))
+
+
+def _checks(demo: Demo) -> Table:
+    table = _table(gap=2)
+    for title in ("", "file", "kind"):
+        table.add_column(title, no_wrap=True)
+    for title in ("rows", "quarantined", "time"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for one in demo.checked:
+        result = one.result
+        mark = Text("✓ passed", "green") if result.passed else Text("✗ failed", "red")
+        quarantined = f"{result.quarantined:,}" if result.quarantined else _NONE
+        table.add_row(mark, one.file, result.kind, f"{result.rows:,}", quarantined, f"{result.seconds:.1f} s")
+    return table
+
+
+def _faults(demo: Demo) -> Table:
+    table = _table(gap=1)
+    table.add_column("fault", no_wrap=True)
+    for title in ("planted", "found", "missed", "others"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("by these rules", overflow="fold")
+    for one in demo.checked:
+        if one.faults:
+            table.add_row(Text(one.file, "bold"))
+        for found in one.faults:
+            table.add_row(f"  {found.fault.value}", *_counts(found), Text(", ".join(found.rules), "dim"))
+    return table
+
+
+def _counts(found: Found) -> tuple[str, str, Text, Text]:
+    missed = Text(f"{found.missed:,}", "bold red") if found.missed else Text(_NONE, "dim")
+    others = Text(f"{found.false_alarms:,}", "yellow") if found.false_alarms else Text(_NONE, "dim")
+    return f"{found.planted:,}", f"{found.found:,}", missed, others
+
+
+def _balance(demo: Demo) -> Text:
+    planted, found = (sum(getattr(one, name) for one in demo.faults) for name in ("planted", "found"))
+    others = sum(one.false_alarms for one in demo.checked)
+    rows = sum(one.result.rows for one in demo.checked)
+    originals = sum(one.originals for one in demo.faults)
+    text = Text(f"{found:,} of {planted:,} planted rows found; {others:,} others in quarantine, of {rows:,} rows.")
+    text.append(f"\nOthers: rows in which nothing was planted. {_where_others(demo.checked)}", "dim")
+    if originals:
+        text.append(
+            f"Not among them: {originals:,} earlier rows that planted ones contradict; both are held back.", "dim"
+        )
+    return text
+
+
+def _where_others(checked: tuple[Checked, ...]) -> str:
+    """The rules that put them there, for they may be rules that no fault was planted for."""
+    rules = sorted({rule for one in checked for rule in one.alarming})
+    return f"They broke {', '.join(rules)}. " if rules else ""
+
+
+def _shifts(shift: Shift) -> Text:
+    about = f"{shift.brand_share or 0:.0%} of its reviews about {shift.brand}"
+    return Text(
+        f"Drift: beside its faults, new.parquet has prices {shift.price_factor - 1:+.0%}, {about}, "
+        f"{shift.complaint_share:.0%} of these complaining about zippers and refunds, one star less in "
+        f"{shift.lower_stars:.0%} of all, and dates {shift.days_later} days later than reference.parquet.\n"
+        "Edge cases: those complaints are what a model should learn from.\n"
+        "All of this is planted for the versions that compare and select; until then a check says `not examined`."
+    )
+
+
+def _next(demo: Demo, folder: str) -> Text:
+    failed = sum(not one.result.passed for one in demo.checked)
+    new, reviews, project = (shlex.quote(f"{folder}{name}") for name in ("/new.parquet", "/suites/reviews.yaml", ""))
+    return Text(
+        f"{failed} checks failed, and should: the data is dirty. The demo itself went well, and exits with 0.\n"
+        f"  shopmon check {new} --project {project}\n"
+        f"  shopmon runs --project {project}\n"
+        f"planted.json has the rows of every fault. Edit {reviews}, and run the demo again."
+    )
+
+
+def _table(gap: int) -> Table:
+    return Table(box=None, padding=(0, gap, 0, 0), header_style="dim", pad_edge=False)
+
+
+def _near(path: Path, here: Path) -> str:
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,0 +1,335 @@
+"""Do the lists, tables and examples of the documentation say what the code does?"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.registry import get_expectation_impl, list_registered_expectation_implementations
+from ruamel.yaml import YAML
+
+import shopmon
+from expectations import suite as suites
+from expectations.batch import open_batch
+from expectations.errors import SuiteError
+from expectations.judge import check_suite
+from expectations.kinds import KINDS, Kind
+from expectations.own_rules import OWN_RULES
+from expectations.planning import RULES
+from expectations.results import ExpectationResult
+from expectations.row_condition import read_condition
+from expectations.sources import _EXTENSIONS
+from expectations.suite import load_suite
+from shopmon.demo_project import prepare
+from shopmon.outcome import CheckResult
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("expectations", "monitor", "retrain", "shopmon", "dashboards")
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
+    (ROOT / "docs").glob("*.md")
+)
+EXPECTATIONS, KINDS_PAGE, PYTHON, CONTRIBUTING = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("docs/expectations.md", "docs/kinds.md", "docs/python.md", "CONTRIBUTING.md")
+)
+
+
+def section(page: str, heading: str) -> str:
+    """What stands under a heading, up to the next one of its level or above."""
+    marks = heading.split(" ")[0]
+    _, found, rest = page.partition(f"\n{heading}\n")
+    assert found, f"there is no heading {heading!r}"
+    return re.split(rf"^#{{1,{len(marks)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+
+
+def table(text: str) -> Iterator[list[str]]:
+    """The cells of the rows of the first table."""
+    found = re.search(r"^\|.*\n\|[-|]+\|\n((?:\|.*\n?)+)", text, re.MULTILINE)
+    assert found, "there is no table"
+    for row in found[1].splitlines():
+        yield [cell.strip() for cell in row.strip().removeprefix("|").removesuffix("|").split(" | ")]
+
+
+def codes(text: str) -> list[str]:
+    """What stands in backticks, outside blocks."""
+    return re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+# --- links ----------------------------------------------------------------------------------------------------------
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")) if "://" not in link]
+    lost = []
+    for link in links:
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            lost.append(link)
+    assert lost == []
+
+
+# --- expectations.md ------------------------------------------------------------------------------------------------
+
+
+def named(heading: str) -> Counter[str]:
+    """The types of rules that a section lists."""
+    found = codes(section(EXPECTATIONS, heading))
+    return Counter(name for name in found if name.startswith("expect_") or name == "unexpected_rows_expectation")
+
+
+def great_expectations_own() -> set[str]:
+    """The types that Great Expectations brings."""
+    return {
+        name
+        for name in list_registered_expectation_implementations()
+        if get_expectation_impl(name).__module__.startswith("great_expectations.")
+    }
+
+
+def test_the_page_lists_exactly_the_rules_that_the_scan_counts() -> None:
+    assert named("### In the scan") == Counter(RULES.keys() - OWN_RULES.keys())
+    assert {cells[0].strip("`") for cells in table(section(EXPECTATIONS, "## shopmon's own expectations"))} == set(
+        OWN_RULES
+    )
+
+
+def test_the_page_lists_every_other_rule_of_great_expectations_once() -> None:
+    elsewhere = named("### On Great Expectations' own engine") + named("### Not at all")
+    assert elsewhere == Counter(great_expectations_own() - RULES.keys())
+
+
+WORKS_ON = """
+expectations:
+- type: expect_column_kl_divergence_to_be_less_than
+  kwargs: {column: text, partition_object: {values: [a], weights: [1]}, threshold: 9}
+- type: expect_column_pair_values_to_be_in_set
+  kwargs: {column_A: n, column_B: m, value_pairs_set: [[1, 2]]}
+- type: expect_column_type_to_be
+  kwargs: {column: text, type_: str}
+- type: expect_column_values_to_be_of_type
+  kwargs: {column: text, type_: object}
+- type: expect_column_values_to_be_in_type_list
+  kwargs: {column: n, type_list: [int64]}
+- type: expect_column_value_z_scores_to_be_less_than
+  kwargs: {column: n, threshold: 1, double_sided: true}
+- type: expect_column_values_to_not_be_outliers
+  kwargs: {column: n}
+- type: expect_column_values_to_be_increasing
+  kwargs: {column: n}
+- type: expect_column_values_to_be_decreasing
+  kwargs: {column: n}
+- type: expect_column_values_to_be_dateutil_parseable
+  kwargs: {column: text}
+- type: expect_column_values_to_match_strftime_format
+  kwargs: {column: text, strftime_format: '%Y'}
+- type: expect_column_values_to_be_json_parseable
+  kwargs: {column: text}
+- type: expect_column_values_to_match_json_schema
+  kwargs: {column: json, json_schema: {type: object}}
+- type: expect_multicolumn_sum_to_equal
+  kwargs: {column_list: [n, m], sum_total: 3}
+- type: expect_multicolumn_values_to_be_equal
+  kwargs: {column_list: [n, m]}
+"""
+WORKS_NOT = """
+expectations:
+- type: expect_column_values_to_match_like_pattern
+  kwargs: {column: text, like_pattern: 'a%'}
+- type: expect_column_values_to_not_match_like_pattern
+  kwargs: {column: text, like_pattern: 'a%'}
+- type: expect_column_values_to_match_like_pattern_list
+  kwargs: {column: text, like_pattern_list: ['a%']}
+- type: expect_column_values_to_not_match_like_pattern_list
+  kwargs: {column: text, like_pattern_list: ['a%']}
+- type: unexpected_rows_expectation
+  kwargs: {unexpected_rows_query: 'select * from {batch}'}
+- type: expect_query_results_to_match_comparison
+  kwargs: {base_query: select 1, comparison_query: select 1, comparison_data_source_name: shop}
+- type: expect_table_row_count_to_equal_other_table
+  kwargs: {other_table_name: reviews}
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "heading", "outcomes"),
+    [
+        (WORKS_ON, "### On Great Expectations' own engine", {"passed", "failed"}),
+        (WORKS_NOT, "### Not at all", {"error"}),
+    ],
+)
+def test_rules_that_are_not_compiled_end_as_the_page_says(tmp_path, written, heading, outcomes) -> None:
+    rows = pa.table({"text": ["a", "b", "2018"], "n": [1, 2, 4], "m": [2, 1, 2], "json": ["{}", "{}", "[]"]})
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(written, encoding="utf-8")
+    answers = shopmon.check(rows, suite=suite, project=shopmon.Project(tmp_path)).expectations
+    assert Counter(answer.type for answer in answers) == named(heading)
+    assert {answer.outcome.value for answer in answers} == outcomes
+
+
+@pytest.mark.parametrize("name", sorted(OWN_RULES))
+def test_the_page_names_every_argument_of_an_own_expectation(name) -> None:
+    row = next(cells for cells in table(section(EXPECTATIONS, "## shopmon's own expectations")) if name in cells[0])
+    told = dict(re.findall(r"`(\w+)`(?: = (\w+))?", row[1]))
+    known = get_expectation_impl(name).__fields__
+    everywhere = {*BatchExpectation.__fields__, "mostly", "row_condition", "condition_parser"}
+    assert set(told) == set(known) - everywhere
+    in_words = {"learnt": "None", "none": "None", "now": "None", "": "None"}
+    assert {field: in_words.get(default, default) for field, default in told.items()} == {
+        field: str(known[field].default) for field in told
+    }
+
+
+@pytest.mark.parametrize("keys", ["_SUITE_KEYS", "_RULE_KEYS", "_META_KEYS"])
+def test_the_page_explains_every_key_of_a_suite(keys) -> None:
+    explained = codes(section(EXPECTATIONS, "## The file"))
+    wanted = {key if keys != "_META_KEYS" else f"meta.{key}" for key in getattr(suites, keys)} - {"meta"}
+    assert wanted - set(explained) == set()
+
+
+def test_the_suites_on_the_pages_are_understood(tmp_path) -> None:
+    shown = [block for page in PAGES for block in blocks(page.read_text(encoding="utf-8"), "yaml")]
+    whole = [block if "expectations:" in block else f"expectations:\n{block}" for block in shown if "- type:" in block]
+    assert len(whole) >= 2
+    for number, block in enumerate(whole):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(block, encoding="utf-8")
+        check_suite(load_suite(path))
+
+
+def test_the_row_conditions_on_the_page_are_understood() -> None:
+    one_line, several = blocks(section(EXPECTATIONS, "### Row conditions"), "yaml")
+    written = [YAML(typ="safe").load(text)["row_condition"] for text in [*one_line.splitlines(), several]]
+    assert [read_condition(condition)["type"] for condition in written] == ["comparison", "nullity", "nullity", "and"]
+
+
+STRICTNESS = section(EXPECTATIONS, "## A suite is read strictly")
+
+
+@pytest.mark.parametrize("cells", list(table(STRICTNESS)), ids=lambda cells: cells[1][:50])
+def test_what_a_suite_must_not_say_is_refused_in_these_words(tmp_path, cells) -> None:
+    path = tmp_path / "suite.yaml"
+    written = cells[0].strip("`")
+    path.write_text(written if "expectations:" in written else f"expectations:\n- {written}", encoding="utf-8")
+    with pytest.raises(SuiteError) as refused:
+        check_suite(load_suite(path))
+    assert re.sub(r"^.*?suite\.yaml(, line \d+:)? ", "", str(refused.value)) == cells[1]
+
+
+# --- kinds.md -------------------------------------------------------------------------------------------------------
+
+
+def roles(kind: Kind) -> str:
+    """The table of a kind's roles, as the page has it."""
+    rows = ["| role | holds | recognised names |", "|---|---|---|"]
+    for role in kind.roles:
+        rows.append(f"| `{role.name}` | {role.holds} | {', '.join(n for n in role.names if n != role.name)} |")
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_the_page_lists_the_roles_and_names_of_a_kind(kind: Kind) -> None:
+    assert roles(kind) in section(KINDS_PAGE, f"### {kind.name}")
+
+
+def test_the_page_says_what_each_kind_cannot_be_without() -> None:
+    told = {cells[0].strip("`"): set(codes(cells[2])) for cells in table(KINDS_PAGE)}
+    assert told == {kind.name: {role for group in kind.needs for role in group} for kind in KINDS}
+
+
+def test_the_page_names_every_extension() -> None:
+    files = next(cells[0] for cells in table(section(KINDS_PAGE, "## What may be checked")))
+    assert set(codes(files)) == set(_EXTENSIONS)
+
+
+@pytest.mark.parametrize("cells", list(table(section(KINDS_PAGE, "## What a value is read as"))), ids=lambda c: c[0])
+def test_a_date_is_read_as_the_page_says(tmp_path, cells) -> None:
+    frame = pa.table({"text": ["a"], "date": [cells[0].strip("`")]})
+    with open_batch(frame, scratch=tmp_path) as batch:
+        (read,) = batch.row_of(f"select {batch.column('date').sql} from batch")
+    assert str(read or "nothing") == cells[1]
+
+
+# --- python.md ------------------------------------------------------------------------------------------------------
+
+
+def run(page: str) -> list[str]:
+    """Run a page's Python from top to bottom, and say which `# → value` does not hold."""
+    names: dict[str, object] = {}
+    wrong = []
+    for block in blocks(page, "python"):
+        lines = block.splitlines()
+        for statement in ast.parse(block).body:
+            code = ast.get_source_segment(block, statement) or ""
+            if not isinstance(statement, ast.Expr):
+                exec(code, names)
+                continue
+            value = eval(code, names)
+            _, arrow, told = lines[(statement.end_lineno or 1) - 1].partition("# → ")
+            if arrow and repr(value) != told:
+                wrong.append(f"{code} gives {value!r}, the page says {told}")
+    return wrong
+
+
+def test_the_python_of_the_page_runs_and_gives_what_it_says(tmp_path, monkeypatch, capsys) -> None:
+    prepare(tmp_path / "demo", rows=1_000, seed=0)
+    monkeypatch.chdir(tmp_path)
+    assert PYTHON.count("# → ") > 20
+    assert run(PYTHON) == []
+    problem, advice = re.findall(r"print\(error\.\w+\) +# (.*)", PYTHON)
+    assert capsys.readouterr().out.endswith(f"{problem}\n{advice}\n")
+
+
+def test_the_page_names_every_argument_of_check() -> None:
+    told = [name for cells in table(section(PYTHON, "## shopmon.check")) for name in codes(cells[0])]
+    assert Counter(told) == Counter(inspect.signature(shopmon.check).parameters.keys())
+
+
+@pytest.mark.parametrize("kind", [CheckResult, ExpectationResult])
+def test_the_page_names_every_attribute_of_a_result(kind) -> None:
+    public = {name for name in vars(kind) if not name.startswith("_")} | {field.name for field in fields(kind)}
+    told = {name.removesuffix("()") for name in codes(section(PYTHON, "## The result"))}
+    assert public - told == set()
+
+
+# --- the map of the house -------------------------------------------------------------------------------------------
+
+
+def question(file: Path) -> str:
+    """The first sentence of a module's docstring."""
+    said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+    assert said, f"{file} does not say which question it answers"
+    first = " ".join(said.split("\n\n")[0].split())
+    found = re.match(r"[^?]*\?|[^.]*\.(?=\s|$)", first)
+    return found[0] if found else first
+
+
+def test_the_map_names_every_module_once_with_the_question_it_begins_with() -> None:
+    files = (file for package in PACKAGES for file in (ROOT / package).rglob("*.py") if file.stem != "__init__")
+    modules = {f"| `{file.relative_to(ROOT).as_posix()}` | {question(file)} |" for file in files}
+    rows = [line for line in section(CONTRIBUTING, "## The map of the house").splitlines() if ".py` |" in line]
+    assert Counter(rows) == Counter(modules)
+
+
+def test_the_map_names_every_package() -> None:
+    floors = [cells[1].strip("`/") for cells in table(section(CONTRIBUTING, "## The map of the house"))]
+    assert sorted(floors) == sorted(PACKAGES)
