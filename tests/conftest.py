@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,6 +14,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+
+# What is started in the background, as in many CI systems, ignores Ctrl-C, and so do its children: tests that press it
+# would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PASSWORD = "correct horse/battery@staple"
 """Holds what an address must escape."""
