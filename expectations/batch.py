@@ -25,6 +25,9 @@ _AS_TEXT = frozenset({"UUID", "JSON", '"NULL"'})
 _MEMORY, _MEMORY_A_COLUMN = 600, 0.5
 """Megabytes for DuckDB's own buffers; beyond them, it spills to scratch. A scan takes a buffer for each column."""
 
+_HEARTBEAT = 0.2
+"""Seconds at most from Ctrl-C until it is noticed."""
+
 Result = TypeVar("Result")
 
 log = logging.getLogger("shopmon.batch")
@@ -131,6 +134,9 @@ class Batch:
         """Have DuckDB work in a thread of its own, and stop it at Ctrl-C, which it does not always notice itself."""
         working = self._worker.submit(work)
         try:
+            # Woken now and then: the system may hand the signal to a thread of DuckDB's, and a lock never hears of it.
+            while wait([working], timeout=_HEARTBEAT).not_done:
+                pass
             return working.result()
         except KeyboardInterrupt:
             self.connection.interrupt()
