@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, time
 from decimal import Decimal
 from enum import StrEnum
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from expectations.errors import ShopmonError
 from expectations.results import Engine, Example, ExpectationResult, Outcome, Severity
+from monitor.results import DriftSection, DriftStatus, EdgeCaseSection
 
 if TYPE_CHECKING:
     from expectations.batch import Source
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Grows when a reader of the document would have to change; docs/result.schema.json describes this one."""
 
 LONGEST_VALUE = 1000
@@ -38,45 +39,6 @@ class Status(StrEnum):
     """The data broke a critical rule, or nothing could be examined."""
     ERROR = "error"
     """The check could not run: nothing is said about the data."""
-
-
-@dataclass(frozen=True)
-class DriftColumn:
-    """One comparison of a column with the reference."""
-
-    column: str
-    segment: str | None
-    test: str
-    p_value: float
-    p_adjusted: float
-    """After Holm's correction over every comparison of the check."""
-    effect: float
-    drifted: bool
-    words: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class DriftSection:
-    """What changed since the reference."""
-
-    status: str = "not examined"
-    """`not examined`, `stable` or `drifted`."""
-    reason: str = "comparing with a reference is not in this version"
-    columns: tuple[DriftColumn, ...] = ()
-
-
-@dataclass(frozen=True)
-class EdgeCaseSection:
-    """Which rows a model should learn from."""
-
-    status: str = "not examined"
-    """`not examined` or `selected`."""
-    reason: str = "selecting rows to learn from is not in this version"
-    selected: int = 0
-    by_reason: Mapping[str, int] = field(default_factory=dict)
-    """Rule → rows it selected; a row may have several reasons."""
-    retraining_set_rows: int = 0
-    """Rows gathered so far, over all batches."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +103,7 @@ class CheckResult:
     drift: DriftSection = DriftSection()
     edge_cases: EdgeCaseSection = EdgeCaseSection()
     artifacts: Mapping[str, Path] = field(default_factory=dict)
-    """What was written: `result`, `quarantine`, `good`, `data_docs`."""
+    """What was written: `result`, `quarantine`, `edge_cases`, `drift`, `evidently`, `good`, `data_docs`."""
     sources: tuple[Source, ...] = ()
     suite: str | None = None
     """The suite's name."""
@@ -210,14 +172,8 @@ class CheckResult:
             "tolerated": self.tolerated,
             "suite": self.suite,
             "expectations": [_expectation(r) for r in self.expectations],
-            "drift": _drift(self.drift),
-            "edge_cases": {
-                "status": self.edge_cases.status,
-                "reason": self.edge_cases.reason,
-                "selected": self.edge_cases.selected,
-                "by_reason": dict(self.edge_cases.by_reason),
-                "retraining_set_rows": self.edge_cases.retraining_set_rows,
-            },
+            "drift": plain(asdict(self.drift)),
+            "edge_cases": plain(asdict(self.edge_cases)),
             "artifacts": {name: str(path) for name, path in self.artifacts.items()},
             "sources": [_source(s) for s in self.sources],
             "started": self.started or None,
@@ -239,18 +195,19 @@ class CheckResult:
         >>> CheckResult.from_document(result.document()) == result
         True
         """
+        from pydantic import TypeAdapter
+
         from expectations.batch import Source
 
-        drift, edge_cases, error = document["drift"], document["edge_cases"], document["error"]
-        columns = tuple(DriftColumn(**{**c, "words": tuple(c["words"])}) for c in drift["columns"])
+        error = document["error"]
         same = ("rows", "quarantined", "unreadable", "unreadable_allowed", "tolerated", "suite", "kind", "seconds")
         return cls(
             run_id=document["run_id"] or "",
             status=Status(document["status"]),
             columns=document["columns"],
             expectations=tuple(_read_expectation(e) for e in document["expectations"]),
-            drift=DriftSection(drift["status"], drift["reason"], columns),
-            edge_cases=EdgeCaseSection(**edge_cases),
+            drift=TypeAdapter(DriftSection).validate_python(document["drift"]),
+            edge_cases=TypeAdapter(EdgeCaseSection).validate_python(document["edge_cases"]),
             artifacts={name: Path(path) for name, path in document["artifacts"].items()},
             sources=tuple(Source(**s) for s in document["sources"]),
             started=document["started"] or "",
@@ -393,23 +350,6 @@ def _read_expectation(said: Mapping[str, Any]) -> ExpectationResult:
         example=Example(**example) if example else None,
         **{name: said[name] for name in same},
     )
-
-
-def _drift(drift: DriftSection) -> dict[str, Any]:
-    columns = [
-        {
-            "column": c.column,
-            "segment": c.segment,
-            "test": c.test,
-            "p_value": plain(c.p_value),
-            "p_adjusted": plain(c.p_adjusted),
-            "effect": plain(c.effect),
-            "drifted": c.drifted,
-            "words": list(c.words),
-        }
-        for c in drift.columns
-    ]
-    return {"status": drift.status, "reason": drift.reason, "columns": columns}
 
 
 def _source(s: Source) -> dict[str, Any]:
