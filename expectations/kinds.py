@@ -67,6 +67,10 @@ _DIVISION = _text("division", "divisionname", "subcategory", "subtitle")
 _PRICE = _number("price", "saleprice", "sellingprice", "priceinr", "priceusd", "priceeur", "pricegbp", "currentprice")
 _LIST_PRICE = _number("list_price", "listprice", "listingprice", "originalprice", "msrp", "regularprice", "retailprice")
 _SPLIT = _text("split", "subset", "fold")
+# What a model said, and what was right. They stand last in every kind, so that no other role loses a column to them.
+_PREDICTION = _text("prediction", "predicted", "predictedlabel", "pred", "modelprediction")
+_PREDICTION_SCORE = _number("prediction_score", "confidence", "probability", "modelscore")
+_LABEL = _text("label", "truelabel", "groundtruth", "actual", "target")
 
 KINDS = (
     Kind(
@@ -79,7 +83,7 @@ KINDS = (
             _number("grade", "relevance", "relevancescore", "judgment", "judgement", "label", "rating", "gain",
                     "match"),
             _text("description", "productdescription"), _BRAND, _LOCALE, _SPLIT, _date(*_DATES),
-            _text("id", "exampleid", "pairid"),
+            _text("id", "exampleid", "pairid"), _PREDICTION, _PREDICTION_SCORE,
         ),
         needs=(("query",), ("product_text", "product"), ("label", "grade")),
     ),
@@ -99,7 +103,7 @@ KINDS = (
             Role("recommended", Holds.FLAG, ("recommendedind", "reviewsdorecommend", "dorecommend", "recommend",
                                              "isrecommended", "wouldrecommend")),
             _text("verdict", "ratingword", "ratingtext"),
-            _text("id", "reviewid", "reviewsid"), _SPLIT,
+            _text("id", "reviewid", "reviewsid"), _SPLIT, _PREDICTION, _PREDICTION_SCORE, _LABEL,
         ),
         needs=(("text",),),
     ),
@@ -114,7 +118,7 @@ KINDS = (
             _text("color", "colour", "primarycolor", "productcolor"),
             _text("cluster", "clusterid", "groupid", "parentasin"),
             _number("stars", "avgrating", "averagerating", "rating", "ratingaverage"),
-            _date("date", *_DATES), _LOCALE, _SPLIT,
+            _date("date", *_DATES), _LOCALE, _SPLIT, _PREDICTION, _PREDICTION_SCORE, _LABEL,
         ),
         needs=(("title",),),
     ),
@@ -124,6 +128,7 @@ KINDS = (
             _text("query", "searchterm", "searchquery", "userquery", "searchtext", "keyword", "keywords", "querytext"),
             _date("date", *_DATES), _LOCALE, _text("user", "userid", "clientid", "sessionid", "customerid"),
             _text("id", "queryid", "exampleid"), _text("product", "productid", "productuid", "asin"), _SPLIT,
+            _PREDICTION, _PREDICTION_SCORE, _LABEL,
         ),
         needs=(("query",),),
     ),
@@ -235,17 +240,17 @@ def _mapping(kind: Kind, columns: Mapping[str, Holds | None], given: Mapping[str
     taken = {role: own for own, role in given.items()}
     for role in kind.roles:
         if role.name not in taken:
-            own_name = _best(role, {c: h for c, h in columns.items() if c not in taken.values()})
+            own_name = _best(role, {c: h for c, h in columns.items() if c not in taken.values()}, kind)
             if own_name is not None:
                 taken[role.name] = own_name
     return {role.name: taken[role.name] for role in kind.roles if role.name in taken}
 
 
-def _best(role: Role, columns: Mapping[str, Holds | None]) -> str | None:
+def _best(role: Role, columns: Mapping[str, Holds | None], kind: Kind) -> str | None:
     """The column whose name says the role best, among those whose values could be it."""
     by_name: dict[str, str] = {}
     for own, holds in columns.items():
-        if _could_be(role, holds):
+        if _could_be(role, holds, kind):
             by_name.setdefault(_plain(own), own)
     return next((by_name[name] for name in _names(role) if name in by_name), None)
 
@@ -254,10 +259,10 @@ def _names(role: Role | None) -> tuple[str, ...]:
     return (_plain(role.name), *role.names) if role else ()
 
 
-def _could_be(role: Role, holds: Holds | None) -> bool:
+def _could_be(role: Role, holds: Holds | None, kind: Kind) -> bool:
     if holds is None:
         return False
-    if role.name == "label":  # a number under this name is a grade
+    if role.name == "label" and kind.role("grade"):  # a number under this name is a grade
         return holds is Holds.TEXT
     if role.name == "grade":
         return holds is Holds.NUMBER

@@ -1,11 +1,13 @@
 """A kind is recognised from the columns that shops really have, and what a person says wins."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from expectations.errors import BatchError
-from expectations.kinds import KINDS, Holds, kind_named, recognise
+from expectations.kinds import KINDS, Holds, _mapping, kind_named, recognise
 
 TEXT, NUMBER, DATE, FLAG = Holds.TEXT, Holds.NUMBER, Holds.DATE, Holds.FLAG
 
@@ -145,3 +147,27 @@ def test_every_role_of_a_kind_can_be_given_by_its_own_name(kind):
         columns = {f"column of {name}": (kind.role(name) or role).holds for name in names}
         found = recognise(columns, kind=kind.name, given={f"column of {name}": name for name in names})
         assert found.mapping[role.name] == f"column of {role.name}"
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+def test_outputs_of_a_model_are_recognised_in_every_kind(kind):
+    columns = {"text": TEXT, "title": TEXT, "query": TEXT, "label": TEXT, "Predicted Label": TEXT, "Confidence": NUMBER}
+    found = recognise(columns, kind=kind).mapping
+    assert found["prediction"] == "Predicted Label"
+    assert found["prediction_score"] == "Confidence"
+    assert found["label"] == "label"
+
+
+def test_a_number_may_be_the_label_where_there_are_no_grades():
+    assert recognise({"text": TEXT, "prediction": NUMBER, "target": NUMBER}).mapping["label"] == "target"
+    assert "label" not in recognise({"query": TEXT, "title": TEXT, "label": NUMBER}).mapping
+
+
+@given(st.lists(st.sampled_from([name for kind in KINDS for role in kind.roles for name in role.names]), unique=True))
+def test_outputs_of_a_model_take_no_column_from_another_role(names):
+    outputs = {"prediction", "prediction_score", "label"}
+    for kind in (kind for kind in KINDS if not kind.role("grade")):
+        without = replace(kind, roles=tuple(role for role in kind.roles if role.name not in outputs))
+        columns = dict.fromkeys(names, TEXT)
+        found = _mapping(kind, columns, {})
+        assert {role: own for role, own in found.items() if role not in outputs} == _mapping(without, columns, {})
