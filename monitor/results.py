@@ -147,7 +147,7 @@ class DriftSection:
     reference_rows: int = 0
     columns: tuple[DriftColumn, ...] = ()
     """Every comparison: drifted ones first, then by evidence."""
-    concept: ConceptSection = ConceptSection()
+    concept: ConceptSection = field(default_factory=ConceptSection)
 
     @property
     def drifted(self) -> tuple[DriftColumn, ...]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -17,46 +16,22 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from expectations.errors import RunStoreError, SuiteError
+from monitor.results import DriftSection, DriftStatus, EdgeCaseSection
 from shopmon import __version__
 from shopmon.outcome import CheckResult, Failure, Status, without_password
 from shopmon.project import Project
+from shopmon.request import Request
+from shopmon.telemetry import switch_off
 
 if TYPE_CHECKING:
     from expectations.batch import Batch
     from expectations.results import Validation
     from monitor.runs import Input, Run, RunStore
+    from shopmon.comparing import Compared
 
 log = logging.getLogger("shopmon.check")
 
-_TELEMETRY_OFF = {"GX_ANALYTICS_ENABLED": "false", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What to check, and how; None means: as the project says, else as the data shows."""
-
-    data: Any
-    """A path or address, several of them, or a pandas, polars or Arrow table."""
-    kind: str | None = None
-    """reviews, products, queries or relevance."""
-    suite: str | Path | None = None
-    """A suite's file."""
-    engine: str | None = None
-    """`scan` or `great_expectations`."""
-    columns: Mapping[str, str] | None = None
-    """The file's own column name → role; instead of the project's."""
-    encoding: str | None = None
-    """Of text files."""
-    delimiter: str | None = None
-    """Of CSV files, one character."""
-    project: Project | str | Path | None = None
-    """A project, or the folder that holds its `shopmon.toml`; None: the nearest one upwards."""
-    data_docs: str | Path | None = None
-    """A folder for Great Expectations' own pages; they hold failing values."""
-    write_good: str | Path | None = None
-    """A parquet file for the rows that break no rule."""
-    progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
-    """Told what is being done, in a few words."""
+EDGE_CASES = "edge_cases.parquet"
 
 
 def check(
@@ -71,13 +46,19 @@ def check(
     project: Project | str | Path | None = None,
     data_docs: str | Path | None = None,
     write_good: str | Path | None = None,
+    reference: str | Path | None = None,
+    by: Sequence[str] = (),
+    evidently_workspace: str | Path | None = None,
+    only_rules: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> CheckResult:
-    """Say whether a batch is fit to use, and which rows are not.
+    """Say whether a batch is fit to use, what changed since the reference, and which rows to learn from.
 
     `data` is a path, a folder, a glob, an address (`s3://…`, `sqlite:///shop.db::reviews`), a list of them, or a
     pandas, polars or Arrow table. Whatever is left out is as the project's `shopmon.toml` says, or as the data shows.
     `columns` maps the data's own column names to roles (`{"Content": "text"}`) and stands in for the project's.
+    `reference` is a file to compare with instead of the project's reference, `by` names columns by whose values
+    everything is compared once more. Edge cases are added to the project's retraining set, each once.
 
     The result, quarantined rows among it, is kept in the project's folder of runs and recorded in its run store.
     Bad data is no error: `result.passed` is False. Raises ShopmonError where the check could not run: for data without
@@ -99,8 +80,7 @@ def check(
 
 def attempt(request: Request) -> CheckResult:
     """As `check`, but a check that could not run is a result as well, with status `error`."""
-    for name, value in _TELEMETRY_OFF.items():
-        os.environ.setdefault(name, value)
+    switch_off()
     from monitor.runs import RunStore, new_run_id  # after the variables: it is the first heavy import
 
     now = datetime.now(UTC)
@@ -166,7 +146,7 @@ def _examined_or_error(request: Request, project: Project, begun: _Begun) -> Che
 
 
 def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, folder: Path) -> CheckResult:
-    """Batch, suite, validation: the way of the data, top to bottom."""
+    """Batch, suite, validation, drift, edge cases: the way of the data, top to bottom."""
     from expectations.batch import open_batch
     from expectations.suite import built_in, load_suite
     from expectations.validation import validate
@@ -197,10 +177,33 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
             write_good=Path(request.write_good).absolute() if request.write_good else None,
             progress=request.progress,
         )
+        compared, cases = _beyond_rules(request, project, batch, folder, begun.run_id)
         final = project.runs.absolute() / begun.run_id
         artifacts = _artifacts(request, validation, final, begun.run_id, batch, suite.name)
+        artifacts |= {name: final / file for name, file in compared.artifacts.items()}
+        if (folder / EDGE_CASES).exists():
+            artifacts["edge_cases"] = final / EDGE_CASES
         result = _result(batch, validation, begun)
-    return replace(result, suite=suite.name, artifacts=artifacts, seconds=begun.seconds)
+    result = replace(result, drift=compared.section, edge_cases=cases, suite=suite.name, artifacts=artifacts)
+    if project.settings.drift.fail and result.drift.status is DriftStatus.DRIFTED:
+        result = replace(result, status=Status.FAILED)
+    return replace(result, seconds=begun.seconds)
+
+
+def _beyond_rules(
+    request: Request, project: Project, batch: Batch, folder: Path, run_id: str
+) -> tuple[Compared, EdgeCaseSection]:
+    """What changed, and which rows to learn from: both look at good rows only."""
+    from shopmon.comparing import Compared, compare_batch, learn_from
+    from shopmon.references import keep_good
+
+    if request.only_rules:
+        reason = "only the rules were asked for"
+        return Compared(DriftSection(reason=reason)), EdgeCaseSection(reason=reason)
+    keep_good(batch)
+    compared = compare_batch(batch, request, project, folder=folder, run_id=run_id)
+    cases = learn_from(batch, request, project, folder=folder, run_id=run_id, reference=compared.reference)
+    return compared, cases
 
 
 def _artifacts(
@@ -285,7 +288,7 @@ def _inputs(request: Request, result: CheckResult) -> tuple[Input, ...]:
 
 def _versions() -> dict[str, str]:
     versions = {"shopmon": __version__, "python": platform.python_version()}
-    for package in ("duckdb", "great_expectations"):
+    for package in ("duckdb", "evidently", "great_expectations", "uptrain"):
         with suppress(PackageNotFoundError):
             versions[package] = installed_version(package)
     return versions

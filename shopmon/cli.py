@@ -6,26 +6,34 @@ Nothing heavy is imported before a command needs it, so that help and completion
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from expectations.errors import ProjectError, ShopmonError
 from shopmon import __version__
+from shopmon.console import (
+    console,
+    flush,
+    one_line,
+    progress_shown,
+    quiet_libraries,
+    show,
+    write,
+    write_document,
+    write_error,
+)
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
+    from monitor.reference import Reference
     from monitor.runs import Run, RunSummary
     from shopmon.outcome import CheckResult, Failure
 
@@ -33,8 +41,6 @@ PASSED, FAILED, COULD_NOT_RUN = 0, 1, 2
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 _TERMINATED = 128 + signal.SIGTERM
-_PATIENCE = 1.0
-"""Seconds of silence before progress is shown."""
 
 # Of Typer's exceptions only this one's children are public; its parent is every mistake in a command line.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -83,8 +89,9 @@ def _show_version(asked: bool) -> None:
 \b
 Examples:
   shopmon demo                             see it work, on generated data
-  shopmon check data/new.parquet           is this batch fit to use?
+  shopmon check data/new.parquet           is this batch fit to use, and what changed?
   shopmon init data/good.parquet           a shopmon.toml and a suite of your own
+  shopmon reference set data/good.parquet  what later batches are compared with
   shopmon runs                             what was checked so far
 
 Exit codes: 0 passed, 1 the data failed, 2 could not run.""",
@@ -95,7 +102,7 @@ def shopmon(
         bool, typer.Option("--version", help="Show the version and leave.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Watches the text that a shop's models live on: says whether data is fit to use, and which rows are not."""
+    """Watches the text that a shop's models live on: which rows are unfit, what drifted, which rows to learn from."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -109,6 +116,7 @@ Examples:
   shopmon check "exports/*.csv" --delimiter ";" --encoding cp1252
   shopmon check s3://shop/reviews.parquet --json | jq .status
   shopmon check "postgresql://host/shop::reviews" --write-good good.parquet
+  shopmon check data/new.parquet --reference data/good.parquet --by brand
 
 Exit codes: 0 passed, 1 the data failed, 2 could not run."""
 )
@@ -143,17 +151,37 @@ def check(
             "--data-docs", metavar="DIR", help="Also write Great Expectations' pages; they show failing values."
         ),
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option("--reference", metavar="FILE", help="Compare with this file instead of the project's reference."),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="COLUMN", help="Compare within each value of this column, too. May be repeated."),
+    ] = None,
+    evidently_workspace: Annotated[
+        Path | None,
+        typer.Option(
+            "--evidently-workspace", metavar="DIR", help="Add Evidently's measures to a workspace for `evidently ui`."
+        ),
+    ] = None,
+    only_rules: Annotated[
+        bool, typer.Option("--only-rules", help="Ask only the rules: no comparison, no edge cases.")
+    ] = False,
     project: ProjectFolder = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the verdict.")] = False,
     debug: Debug = False,
 ) -> int:
-    """Say whether a batch is fit to use, and which rows are not.
+    """Say whether a batch is fit to use, what changed, and which rows to learn from.
 
-    Rows that break a rule go to quarantine with every reason; the answer is kept in .shopmon/runs/.
+    Rows that break a rule go to quarantine with every reason. The others are compared with the reference (shopmon
+    reference set FILE), and edge cases among them are added to the retraining set. The answer is kept in
+    .shopmon/runs/.
     """
-    with _quiet_libraries(), _progress() as progress:
-        from shopmon.checking import Request, attempt
+    with quiet_libraries(), progress_shown() as progress:
+        from shopmon.checking import attempt
+        from shopmon.request import Request
 
         result = attempt(
             Request(
@@ -167,13 +195,17 @@ def check(
                 project=project,
                 data_docs=data_docs,
                 write_good=write_good,
+                reference=reference,
+                by=tuple(by or ()),
+                evidently_workspace=evidently_workspace,
+                only_rules=only_rules,
                 progress=progress,
             )
         )
     if result.error:
         return _tell(result.error, debug=debug, document=result.json() if as_json else None)
     if as_json:
-        _write_document(result.json())
+        write_document(result.json())
     else:
         _show_result(result, quiet=quiet)
     return PASSED if result.passed else FAILED
@@ -205,7 +237,7 @@ def draft(
     """
     if out is not None:
         _refuse_to_replace([out], force)
-    with _quiet_libraries(), _progress() as progress:
+    with quiet_libraries(), progress_shown() as progress:
         from shopmon.project import Project
         from shopmon.starting import Reading, draft_from
 
@@ -214,9 +246,9 @@ def draft(
         if out is not None:
             _save(out, drafted.suite)
     if out is None:
-        _write(drafted.suite)
+        write(drafted.suite)
     else:
-        _write(f"{_line(str(out))} is written: read it, then name it in shopmon.toml or with --suite.\n")
+        write(f"{one_line(str(out))} is written: read it, then name it in shopmon.toml or with --suite.\n")
     return PASSED
 
 
@@ -244,7 +276,7 @@ def init(
     if not project.is_dir():
         raise ProjectError(f"{project} is no folder", advice="Make it first, or give another --project.")
     _refuse_to_replace([project / "shopmon.toml"], force)  # before the work
-    with _quiet_libraries(), _progress() as progress:
+    with quiet_libraries(), progress_shown() as progress:
         from shopmon.starting import Reading, starting_files
 
         reading = Reading(kind, _columns(column), encoding, delimiter)
@@ -252,8 +284,136 @@ def init(
     _refuse_to_replace(list(files), force)
     for file, text in files.items():
         _save(file, text)
-    _write("".join(f"{_line(str(file))} is written\n" for file in files))
-    _write("Read and correct what is there, then: shopmon check FILE\n")
+    write("".join(f"{one_line(str(file))} is written\n" for file in files))
+    write("Read and correct what is there, then: shopmon check FILE\n")
+    return PASSED
+
+
+reference_app = typer.Typer(
+    rich_markup_mode=None,
+    help="What batches are compared with: set it, or see it.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(reference_app, name="reference")
+
+
+@reference_app.command(
+    "set",
+    epilog="""\
+\b
+Examples:
+  shopmon reference set data/good.parquet
+  shopmon reference set "data/2026-10/*.parquet" --by brand""",
+)
+def reference_set(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="A batch known to be good; as for check.")],
+    kind: KindOption = None,
+    suite: Annotated[
+        Path | None,
+        typer.Option("--suite", metavar="FILE", help="The rules; otherwise the project's, else the built-in ones."),
+    ] = None,
+    column: ColumnOption = None,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="COLUMN", help="Count within each value of this column, too. May be repeated."),
+    ] = None,
+    project: ProjectFolder = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> int:
+    """Keep the profile of a batch known to be good: later batches of its kind are compared with it.
+
+    Rows that break a rule stay out. The file itself is not needed afterwards; a sample of its rows is kept.
+    """
+    with quiet_libraries(), progress_shown() as progress:
+        from shopmon.project import Project
+        from shopmon.references import set_reference
+        from shopmon.starting import Reading
+        from shopmon.telemetry import switch_off
+
+        switch_off()
+        reading = Reading(kind, _columns(column), encoding, delimiter)
+        made = set_reference(paths, reading, Project.of(project), suite=suite, by=tuple(by or ()), progress=progress)
+    return _show_reference(made, as_json)
+
+
+@reference_app.command("show")
+def reference_show(
+    kind: KindOption = None,
+    project: ProjectFolder = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> int:
+    """Show what batches are compared with: the columns, and how each is compared."""
+    from shopmon.project import Project
+    from shopmon.references import references
+
+    found = references(Project.of(project), kind)
+    if not found:
+        raise ProjectError("no reference is set here", advice="Set one with: shopmon reference set FILE")
+    for one in found:
+        _show_reference(one, as_json)
+    return PASSED
+
+
+@app.command(
+    epilog="""\
+\b
+Examples:
+  shopmon label labels.csv                 columns: id (or text), label
+  shopmon label answers.parquet --kind reviews --id review_id --label verdict"""
+)
+def label(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file with an id, or the text itself, and a label.")],
+    kind: KindOption = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", metavar="COLUMN", help="The column that names the row; otherwise `id`.")
+    ] = None,
+    label_column: Annotated[
+        str, typer.Option("--label", metavar="COLUMN", help="The column that holds the label.")
+    ] = "label",
+    text_column: Annotated[
+        str | None, typer.Option("--text", metavar="COLUMN", help="Join by the text itself instead of by an id.")
+    ] = None,
+    project: ProjectFolder = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> int:
+    """Join labels that came late to the rows of the retraining set.
+
+    A label may come before its row: it waits for it. Of several labels for one row, the last one given counts.
+    """
+    with quiet_libraries(), progress_shown() as progress:
+        from shopmon.labels import Keys, join_labels
+        from shopmon.project import Project
+
+        joined = join_labels(
+            file, Keys(id_column, text_column, label_column), Project.of(project), kind=kind, progress=progress
+        )
+    if as_json:
+        write_document(json.dumps(asdict(joined), ensure_ascii=False, indent=2))
+    else:
+        from shopmon.change_summary import labels_joined
+
+        show(labels_joined(joined))
+    return PASSED
+
+
+@app.command()
+def signals(as_json: AsJson = False) -> int:
+    """List what the formula of an edge-case rule may name, and what each signal says of a row."""
+    from monitor.signals import MODEL_SIGNALS, SIGNALS
+    from shopmon.change_summary import signals_table
+
+    found = [*SIGNALS.values(), *MODEL_SIGNALS.values()]
+    if as_json:
+        said = [{"name": signal.name, "is": signal.holds.value, "says": signal.says} for signal in found]
+        write_document(json.dumps(said, ensure_ascii=False, indent=2))
+    else:
+        show(signals_table(found))
     return PASSED
 
 
@@ -305,12 +465,12 @@ def demo(
 
     The data fails its checks, as it should; the demonstration itself ends with 0.
     """
-    with _quiet_libraries(), _progress() as progress:
+    with quiet_libraries(), progress_shown() as progress:
         from shopmon.demo import run_demo
         from shopmon.demo_summary import demo_summary
 
         shown = demo_summary(run_demo(folder, rows=rows, seed=seed, progress=progress), here=Path.cwd())
-    _print(shown)
+    show(shown)
     return PASSED
 
 
@@ -320,7 +480,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _prepare(debug="--debug" in given)
     try:
         ended = app(args=given, prog_name="shopmon", standalone_mode=False)
-        _flush()
+        flush()
         if ended == INTERRUPTED:
             return _interrupted()
         return ended if isinstance(ended, int) else PASSED
@@ -354,7 +514,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _interrupted() -> int:
-    _write_error("\nInterrupted; nothing half-written was left.\n")
+    write_error("\nInterrupted; nothing half-written was left.\n")
     return _TERMINATED if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN else INTERRUPTED
 
 
@@ -372,15 +532,15 @@ def _tell(failure: Failure, *, debug: bool, document: str | None) -> int:
     if debug and failure.cause:
         import traceback
 
-        _write_error("".join(traceback.format_exception(failure.cause)))
-    _print(trouble(failure), to_stderr=True)
+        write_error("".join(traceback.format_exception(failure.cause)))
+    show(trouble(failure), to_stderr=True)
     if document is not None:
-        _write_document(document)
+        write_document(document)
     return COULD_NOT_RUN
 
 
 def _wants_document(given: Sequence[str]) -> bool:
-    return "--json" in given and given[0] in ("check", "runs")
+    return "--json" in given and given[0] in ("check", "runs", "reference", "label")
 
 
 def _could_not_begin(error: Exception, given: Sequence[str]) -> int:
@@ -426,8 +586,20 @@ def _save(file: Path, text: str) -> None:
 def _show_result(result: CheckResult, *, quiet: bool) -> None:
     from shopmon.summary import summary, verdict
 
-    width = _console().width
-    _print(verdict(result, width=width) if quiet else summary(result, width=width, here=Path.cwd()))
+    width = console().width
+    show(verdict(result, width=width) if quiet else summary(result, width=width, here=Path.cwd()))
+
+
+def _show_reference(reference: Reference, as_json: bool) -> int:
+    from shopmon.change_summary import reference_shown
+    from shopmon.references import description
+
+    said = description(reference)
+    if as_json:
+        write_document(json.dumps(said, ensure_ascii=False, indent=2))
+    else:
+        show(reference_shown(said))
+    return PASSED
 
 
 def _list_runs(found: Sequence[RunSummary], as_json: bool) -> int:
@@ -435,9 +607,9 @@ def _list_runs(found: Sequence[RunSummary], as_json: bool) -> int:
     from shopmon.summary import runs_table
 
     if as_json:
-        _write_document(json.dumps(plain([asdict(run) for run in found]), ensure_ascii=False, indent=2))
+        write_document(json.dumps(plain([asdict(run) for run in found]), ensure_ascii=False, indent=2))
     else:
-        _print(runs_table(found, width=_console().width))
+        show(runs_table(found, width=console().width))
     return PASSED
 
 
@@ -447,104 +619,11 @@ def _show_run(run: Run, as_json: bool) -> int:
     from shopmon.summary import trouble
 
     if as_json or not CheckResult.can_read(run.document):
-        _write_document(json.dumps(run.document, ensure_ascii=False, indent=2))
+        write_document(json.dumps(run.document, ensure_ascii=False, indent=2))
         return PASSED
     result = CheckResult.from_document(run.document)
     if result.error:
-        _print(trouble(result.error))
+        show(trouble(result.error))
     else:
         _show_result(result, quiet=False)
     return PASSED
-
-
-@contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Whatever a library prints goes to standard error: standard output holds the answer alone."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Say on standard error what is being done, once it takes longer than a second; only to a terminal."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.text import Text
-
-    status = _console(to_stderr=True).status(Text("reading"))
-    timer = threading.Timer(_PATIENCE, status.start)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield lambda doing: status.update(Text(_line(doing)))
-    finally:
-        timer.cancel()
-        timer.join()
-        status.stop()
-
-
-def _line(text: str) -> str:
-    from shopmon.summary import inert
-
-    return inert(text)
-
-
-def _console(*, to_stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=to_stderr, highlight=False, emoji=False, markup=False)
-
-
-def _print(what: RenderableType, *, to_stderr: bool = False) -> None:
-    console = _console(to_stderr=to_stderr)
-    with console.capture() as captured:  # Rich would end the process with 1 when the reader of a pipe has gone
-        console.print(what)
-    text = "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
-    (_write_error if to_stderr else _write)(text)
-
-
-def _write(text: str) -> None:
-    """Text to standard output; a reader that has gone (`| head`) has read enough, and the verdict stands."""
-    stream = sys.stdout
-    if stream is None:
-        return
-    try:
-        stream.write(_writable(text, stream))
-        stream.flush()
-    except BrokenPipeError:
-        _let_go_of_stdout()
-
-
-def _write_document(text: str) -> None:
-    """JSON to standard output, escaped where its encoding is not Unicode: no character may be lost."""
-    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
-    _write((text if encoding.startswith("utf") else json.dumps(json.loads(text), indent=2)) + "\n")
-
-
-def _write_error(text: str) -> None:
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError):  # nobody is left to be told
-            sys.stderr.write(_writable(text, sys.stderr))
-            sys.stderr.flush()
-
-
-def _writable(text: str, stream: Any) -> str:
-    """Text in the stream's own encoding: a mark it lacks must not cost the answer."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "replace").decode(encoding)
-
-
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _let_go_of_stdout()
-    except AttributeError:  # standard output is closed
-        pass
-
-
-def _let_go_of_stdout() -> None:
-    """Python would complain at exit that it cannot flush: give it somewhere to flush to."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

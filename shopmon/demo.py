@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shopmon.checking import check
-from shopmon.demo_project import SHIFT, DemoProject, Planting, prepare
+from shopmon.demo_changes import COMPLAINTS_RULE, Changes, changes_found
+from shopmon.demo_project import REFERENCE, SHIFT, SHIFTED, DemoProject, Planting, prepare
 from shopmon.outcome import CheckResult
 from shopmon.planted_faults import Fault
 from shopmon.project import STORE_URL_VARIABLE, Project
+from shopmon.references import set_reference
 from shopmon.sample_data import Shift
 
 ROWS = 20_000
@@ -101,8 +103,10 @@ class Demo:
     """Whether the data was made now; False where that of an earlier call was used."""
     edited: tuple[str, ...]
     """Settings and suites that somebody changed since they were made; they were used as they are."""
+    changes: Changes
+    """What was planted beside the faults of the shifted batch, and what was found."""
     shift: Shift = SHIFT
-    """How new.parquet differs from the reference besides its faults; comparing the two is not in this version."""
+    """How the shifted batch differs from the reference besides its faults."""
 
     @property
     def faults(self) -> tuple[Found, ...]:
@@ -128,8 +132,22 @@ def run_demo(
     ready = prepare(Path(folder), rows=rows, seed=seed, progress=progress)
     with _runs_in_the_project():
         project = Project.read(ready.folder)
+        progress("setting the reference")
+        set_reference(ready.folder / REFERENCE, project=project, progress=progress)
         checked = tuple(_checked(ready, name, project, progress) for name in ready.planted)
-    return Demo(ready.folder, checked, ready.generated, ready.edited)
+    shifted = next(one.result for one in checked if one.file == SHIFTED)
+    changes = changes_found(shifted, SHIFT, ready.complaints, _chosen(shifted))
+    return Demo(ready.folder, checked, ready.generated, ready.edited, changes)
+
+
+def _chosen(result: CheckResult) -> list[int]:
+    """The rows that the demonstration's own rule chose."""
+    import pyarrow.parquet as pq
+
+    if "edge_cases" not in result.artifacts:
+        return []
+    rows = pq.read_table(result.artifacts["edge_cases"], columns=["row", "reasons"]).to_pylist()
+    return [row["row"] for row in rows if COMPLAINTS_RULE in row["reasons"]]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,6 +29,9 @@ from shopmon.sample_data import LABELS, Shift, products, queries, relevance, rev
 
 MARKER = ".shopmon-demo.json"
 REFERENCE = "reference.parquet"
+SHIFTED = "new.parquet"
+"""The batch that differs from the reference by `SHIFT`, besides its faults."""
+_COMPLAINTS = "complaints"
 PLANTED = "planted.json"
 """Where each fault was planted: file → fault → row numbers, and the earlier rows they repeat."""
 
@@ -51,6 +54,8 @@ class DemoProject:
     folder: Path
     planted: Mapping[str, Planting]
     """File → where its faults are, in the order in which the files are to be checked; the reference has none."""
+    complaints: tuple[int, ...]
+    """Rows of the shifted batch that complain about the brand, ascending; none of them has a planted fault."""
     generated: bool
     """Whether the data was made now; False where that of an earlier call was good."""
     edited: tuple[str, ...] = ()
@@ -122,7 +127,8 @@ def prepare(folder: Path, *, rows: int, seed: int, progress: Callable[[str], Non
         names = [str(file.relative_to(made)) for file in sorted(made.rglob("*")) if file.is_file()]
         edited = tuple(name for name in names if (folder / name).exists() and not marker.wrote(folder, name))
         _install(made, [name for name in names if name not in edited], folder, marker, recipe)
-    return DemoProject(folder, _read_planted(folder), generated, edited)
+    planted, complaints = _read_planted(folder)
+    return DemoProject(folder, planted, complaints, generated, edited)
 
 
 def _marker_of(folder: Path) -> _Marker:
@@ -197,7 +203,7 @@ def _with_faults(file: Path, table: pa.Table, seed: int) -> Planted:
 
 DATA: dict[str, Callable[[Path, int, int], Planted]] = {
     REFERENCE: _reference,
-    "new.parquet": _new_reviews,
+    SHIFTED: _new_reviews,
     "new.csv": _new_csv,
     "products.parquet": _of(products),
     "queries.parquet": _of(queries),
@@ -211,16 +217,29 @@ def _generate(folder: Path, rows: int, seed: int, progress: Callable[[str], None
     few = max(round(rows * SMALL_SHARE), SMALL_ROWS)
     for name, make in DATA.items():
         progress(f"making {name}")
-        planted = make(folder / name, rows if name in (REFERENCE, "new.parquet") else few, seed)
+        planted = make(folder / name, rows if name in (REFERENCE, SHIFTED) else few, seed)
         truth[name] = {
             fault.value: {"rows": list(rows), "originals": list(planted.originals.get(fault, ()))}
             for fault, rows in planted.faults.items()
         }
-    (folder / PLANTED).write_text(json.dumps(truth), encoding="utf-8")
+    faulty = {row for fault in truth[SHIFTED].values() for row in fault["rows"]}
+    complaints = [row for row in _complaints(rows, seed) if row not in faulty]
+    (folder / PLANTED).write_text(json.dumps({**truth, _COMPLAINTS: complaints}), encoding="utf-8")
 
 
-def _read_planted(folder: Path) -> dict[str, Planting]:
+def _complaints(rows: int, seed: int) -> list[int]:
+    """Where the shifted batch says something else than it would without the complaints."""
+    with_them, without = (
+        reviews(rows, seed=seed, start=rows, shift=shift).column("text").to_pylist()
+        for shift in (SHIFT, replace(SHIFT, complaint_share=0.0))
+    )
+    return [row for row, (one, other) in enumerate(zip(with_them, without, strict=True), 1) if one != other]
+
+
+def _read_planted(folder: Path) -> tuple[dict[str, Planting], tuple[int, ...]]:
+    """File → where its faults are, and the rows of the shifted batch that complain."""
     said = json.loads((folder / PLANTED).read_bytes())
+    complaints = tuple(said.pop(_COMPLAINTS))
     named = {fault.value: fault for fault in Fault}
     return {
         name: Planting(
@@ -228,7 +247,7 @@ def _read_planted(folder: Path) -> dict[str, Planting]:
             {named[fault]: tuple(of["originals"]) for fault, of in faults.items() if of["originals"]},
         )
         for name, faults in said.items()
-    }
+    }, complaints
 
 
 # --- settings and suites ---------------------------------------------------------------------------------------------
@@ -273,4 +292,19 @@ _SHOPMON_TOML = """\
 [check.suites]
 reviews = "suites/reviews.yaml"
 relevance = "suites/relevance.yaml"
+
+[drift]
+segments = ["brand"]
+
+[edge_cases]
+retrain_after = 500
+
+[edge_cases.words]
+brands = ["Nike"]
+unwanted = ["expensive", "ugly", "heavy", "dirty"]
+complaints = ["refund", "zipper", "complaint", "fell apart", "money back"]
+
+[edge_cases.rules.complains-about-our-brand]
+when = 'brand == "Nike" & complains & stars <= 2'
+role = "negative"
 """

@@ -12,15 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from shopmon.demo import Checked, Demo, Found
-from shopmon.sample_data import Shift
-from shopmon.summary import inert
+from shopmon.terminal_text import inert
 
 _NONE = "·"
 """What a table shows for 0, so that a number stands out."""
 
 
 def demo_summary(demo: Demo, *, here: Path) -> Group:
-    """The checks, then every fault with what was planted and found, then what is not examined, and how to go on.
+    """The checks, then every fault and every change with what was planted and found, and how to go on.
 
     Paths below `here` are shown relative to it.
     """
@@ -40,8 +39,9 @@ def _lines(demo: Demo, folder: str) -> Iterator[RenderableType]:
     yield Text("What was planted, and what was found", style="bold")
     yield Padding(_faults(demo), (0, 0, 0, 2))
     yield Padding(_balance(demo), (0, 0, 1, 2))
-    yield Text("Not examined in this version", style="bold")
-    yield Padding(_shifts(demo.shift), (0, 0, 1, 2))
+    yield Text("What changed since the reference, and what was found", style="bold")
+    yield Padding(_shifts(demo), (0, 0, 0, 2))
+    yield Padding(_learnt(demo), (0, 0, 1, 2))
     yield Text("Next", style="bold")
     yield Padding(_next(demo, folder), (0, 0, 0, 2))
 
@@ -100,15 +100,26 @@ def _where_others(checked: tuple[Checked, ...]) -> str:
     return f"They broke {', '.join(rules)}. " if rules else ""
 
 
-def _shifts(shift: Shift) -> Text:
-    about = f"{shift.brand_share or 0:.0%} of its reviews about {shift.brand}"
-    return Text(
-        f"Drift: beside its faults, new.parquet has prices {shift.price_factor - 1:+.0%}, {about}, "
-        f"{shift.complaint_share:.0%} of these complaining about zippers and refunds, one star less in "
-        f"{shift.lower_stars:.0%} of all, and dates {shift.days_later} days later than reference.parquet.\n"
-        "Edge cases: those complaints are what a model should learn from.\n"
-        "All of this is planted for the versions that compare and select; until then a check says `not examined`."
+def _shifts(demo: Demo) -> Table:
+    table = _table(gap=2)
+    for title in ("", "planted", "what the check says"):
+        table.add_column(title, overflow="fold")
+    for shift in demo.changes.shifts:
+        mark = Text("✓", "green") if shift.found else Text("✗", "bold red")
+        table.add_row(mark, shift.what, Text(inert(shift.said) or "nothing", "dim"))
+    return table
+
+
+def _learnt(demo: Demo) -> Text:
+    learnt, changes = demo.changes.learnt, demo.changes
+    text = Text(f"{sum(s.found for s in changes.shifts)} of {len(changes.shifts)} planted changes found")
+    more = ", ".join(map(inert, changes.unplanned))
+    text.append(f"; besides: {more}." if more else "; nothing else drifted.")
+    text.append(
+        f"\nEdge cases: {learnt.found:,} of {learnt.planted:,} planted complaints are in the retraining set; "
+        f"the rule for them chose {learnt.others:,} others."
     )
+    return text
 
 
 def _next(demo: Demo, folder: str) -> Text:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from expectations.errors import ShopmonError
 from expectations.results import Engine, Example, ExpectationResult, Outcome, Severity
-from monitor.results import DriftSection, DriftStatus, EdgeCaseSection
+from monitor.results import DriftSection, EdgeCaseSection
 
 if TYPE_CHECKING:
     from expectations.batch import Source
@@ -100,8 +100,8 @@ class CheckResult:
     tolerated: int = 0
     """Quarantined rows that break only rules whose `mostly` still holds."""
     expectations: tuple[ExpectationResult, ...] = ()
-    drift: DriftSection = DriftSection()
-    edge_cases: EdgeCaseSection = EdgeCaseSection()
+    drift: DriftSection = field(default_factory=DriftSection)
+    edge_cases: EdgeCaseSection = field(default_factory=EdgeCaseSection)
     artifacts: Mapping[str, Path] = field(default_factory=dict)
     """What was written: `result`, `quarantine`, `edge_cases`, `drift`, `evidently`, `good`, `data_docs`."""
     sources: tuple[Source, ...] = ()

@@ -38,6 +38,10 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+Names = Annotated[tuple[Annotated[str, Field(strict=True, min_length=1)], ...], Field(strict=False)]
+"""A list of TOML, which pydantic's strict mode would not take for a tuple."""
+
+
 class KindData(_Section):
     """`[data.KIND]`: how one kind of data arrives here."""
 
@@ -82,6 +86,77 @@ class CheckSettings(_Section):
     """Share of records (0–1) that may be unreadable: exports have a stray line now and then, broken ones have many."""
 
 
+class DriftSettings(_Section):
+    """`[drift]`: what counts as a change since the reference."""
+
+    fail: bool = False
+    """Whether drift alone fails a check; it warns, since data may change for good reasons."""
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Chance (0–1) of any false alarm in one check, over all columns and segments; the field's usual one in twenty."""
+    segments: Names = ()
+    """Columns by whose values everything is compared once more (`["brand"]`); each costs power, so none by default."""
+    ignore: Names = ()
+    """Columns that are not compared."""
+    dates: bool = False
+    """Whether later dates count as drift: new batches are later by nature, so it is told and not counted."""
+    sample_rows: Annotated[int, Field(ge=100, le=50_000)] = 10_000
+    """Rows of each side that are kept whole for the tests of texts: 5 % of other texts are found at 4,000."""
+    text_rows: Annotated[int, Field(ge=100)] = 100_000
+    """Texts of each side whose words are counted at most: a word's share is known to 0.3 points or better."""
+    evidently: bool = True
+    """Whether Evidently measures as well and writes drift.html."""
+    evidently_rows: Annotated[int, Field(ge=100, le=50_000)] = 5_000
+    """Rows of each side that Evidently sees: its text classifier takes seconds for more."""
+    number_floor: Annotated[float, Field(ge=0)] | None = None
+    category_floor: Annotated[float, Field(ge=0)] | None = None
+    text_floor: Annotated[float, Field(ge=0)] | None = None
+
+
+class Words(_Section):
+    """`[edge_cases.words]`: whole words and phrases, in any case, by which rows are told apart."""
+
+    brands: Names = ()
+    """The brands this shop speaks for."""
+    other_brands: Names = ()
+    products: Names = ()
+    features: Names = ()
+    """What people praise or blame: comfort, fit, quality."""
+    wanted: Names = ()
+    """Words a model should say of the brands."""
+    unwanted: Names = ()
+    """Words a model should not say of the brands."""
+    complaints: Names = ()
+    """Words by which customers complain; shopmon has a list of its own for English."""
+
+
+class RuleSection(_Section):
+    """`[edge_cases.rules.NAME]`: which rows a model should learn from, and how."""
+
+    when: Annotated[str, Field(min_length=1)]
+    """A formula over signals: `mentions_brand & mentions_product & positive & ~too_long`."""
+    role: Literal["positive", "negative", "counterfactual", "replay"] = "positive"
+    """How the retraining uses its rows."""
+    at_most: Annotated[int, Field(ge=1)] | None = None
+    """Rows it may choose in one check, drawn evenly; all by default."""
+
+
+class EdgeCaseSettings(_Section):
+    """`[edge_cases]`: which rows a model should learn from."""
+
+    retrain_after: Annotated[int, Field(ge=1)] = 1_000
+    """Rows gathered after which a check says that a retraining is due: fewer taught the seed model little."""
+    candidates: Annotated[int, Field(ge=1)] = 20_000
+    """Rows of a check for which slow signals (sentiment, language, distance) are computed at most: some seconds."""
+    too_long: Annotated[int, Field(ge=1)] = 512
+    """Tokens beyond which a text is `too_long`: what DistilBERT reads."""
+    defaults: bool = True
+    """Whether shopmon's own rules are asked as well, beside those of this file."""
+    matching: Literal["words", "substring"] = "words"
+    """How words are found; "substring" only to repeat older experiments: it finds "fashionable" in "unfashionable"."""
+    words: Words = Words()
+    rules: dict[str, RuleSection] = Field(default_factory=dict)
+
+
 class StoreSettings(_Section):
     """`[store]`: where the record of runs is kept."""
 
@@ -89,6 +164,10 @@ class StoreSettings(_Section):
     """SQLAlchemy address of the run store; SQLite, since it needs no server; `postgresql://…` for a team."""
     runs: Annotated[str, Field(min_length=1)] = ".shopmon/runs"
     """Folder of the runs' folders, relative to `shopmon.toml`."""
+    references: Annotated[str, Field(min_length=1)] = ".shopmon/references"
+    """Folder of the references' profiles, relative to `shopmon.toml`; they hold sampled rows."""
+    retraining: Annotated[str, Field(min_length=1)] = ".shopmon/retraining"
+    """Folder of the retraining set, relative to `shopmon.toml`."""
 
 
 class Settings(_Section):
@@ -96,6 +175,8 @@ class Settings(_Section):
 
     data: DataSettings = DataSettings()
     check: CheckSettings = CheckSettings()
+    drift: DriftSettings = DriftSettings()
+    edge_cases: EdgeCaseSettings = EdgeCaseSettings()
     store: StoreSettings = StoreSettings()
 
 
@@ -186,6 +267,16 @@ class Project:
         return self._path(self.settings.store.runs)
 
     @property
+    def references(self) -> Path:
+        """The folder of the references' profiles."""
+        return self._path(self.settings.store.references)
+
+    @property
+    def retraining(self) -> Path:
+        """The folder of the retraining set."""
+        return self._path(self.settings.store.retraining)
+
+    @property
     def store_url(self) -> str:
         """Address of the run store; may hold a password, so it is never logged or printed."""
         url = os.environ.get(STORE_URL_VARIABLE) or self.settings.store.url
@@ -232,8 +323,10 @@ def _keys(place: Sequence[str]) -> Iterator[str]:
     """What may stand in a table."""
     model: type[BaseModel] = Settings
     for part in place:
-        annotation = model.model_fields[part].annotation
-        model = next(t for t in (annotation, *get_args(annotation)) if isinstance(t, type) and issubclass(t, BaseModel))
+        if part in model.model_fields:  # else it is a name that the project gave, of a rule for instance
+            annotation = model.model_fields[part].annotation
+            inside = (annotation, *get_args(annotation))
+            model = next(t for t in inside if isinstance(t, type) and issubclass(t, BaseModel))
     yield from model.model_fields
 
 
@@ -243,7 +336,9 @@ def _did_you_mean(name: str, known: Sequence[str]) -> str:
 
 
 def _where(file: Path | None, text: str, place: Sequence[str]) -> str:
-    line = _line_of(text, tuple(place))
+    # What stands within a list has no key of its own: then the list's line is told.
+    lines = (_line_of(text, tuple(place[:known])) for known in range(len(place), 0, -1))
+    line = next((line for line in lines if line), None)
     return f"{file}, line {line}" if line else str(file)
 
 
@@ -255,7 +350,7 @@ def _line_of(text: str, place: tuple[str, ...]) -> int | None:
     >>> _line_of('[data]\\n# how\\nkind = "reviews"', ("data", "kind"))
     3
     """
-    table: tuple[str, ...] = ()
+    table: Names = ()
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         try:

@@ -152,10 +152,59 @@ _SHOPMON_TOML = """\
 [check.suites]
 {suite}
 
+[drift]
+# What changed since the reference (shopmon reference set FILE). A column counts as drifted when its change is
+# more than chance allows and at least as large as its floor.
+# Whether drift alone fails a check. It warns otherwise, since data may change for good reasons.
+# fail = false
+# Chance (0-1) of any false alarm in one check, over all columns and segments.
+# level = 0.05
+# Columns by whose values everything is compared once more; each of them costs power.
+# segments = ["brand"]
+# Columns that are not compared.
+# ignore = ["campaign"]
+# Whether later dates count as drift. New batches are later by nature.
+# dates = false
+# Rows of each side that are kept whole for the tests of texts.
+# sample_rows = 10000
+# Texts of each side whose words are counted at most.
+# text_rows = 100000
+# Whether Evidently measures as well and writes drift.html, and on how many rows of each side (at most 50000).
+# evidently = true
+# evidently_rows = 5000
+
+[edge_cases]
+# Which rows a model should learn from. They gather in the retraining set; after so many, a retraining is due.
+# retrain_after = 1000
+# Rows of a check for which slow signals (sentiment, language, distance) are computed at most.
+# candidates = 20000
+# Tokens beyond which a text is `too_long`: what DistilBERT reads.
+# too_long = 512
+# Whether shopmon's own rules are asked as well, beside those below.
+# defaults = true
+
+# Whole words and phrases by which rows are told apart.
+[edge_cases.words]
+# brands = ["Nike"]
+# other_brands = ["Puma", "Reebok"]
+# products = ["shoes", "running shoes"]
+# features = ["comfort", "fit", "quality"]
+# wanted = ["comfortable", "durable"]
+# unwanted = ["expensive", "ugly"]
+
+# Rules of your own: a formula over signals, and how a retraining uses its rows: positive, negative,
+# counterfactual or replay. `shopmon signals` lists what a formula may name.
+# [edge_cases.rules.praises-our-brand]
+# when = "mentions_brand & mentions_product & positive & ~too_long"
+# role = "positive"
+
 [store]
 # The record of runs. For a team: "postgresql+psycopg://host/database"; put an address with a password
 # into the environment variable SHOPMON_STORE_URL instead, which wins.
 # url = "sqlite:///.shopmon/runs.db"
 # Where results and quarantined rows are kept, one folder per run. They hold your data.
 # runs = ".shopmon/runs"
+# Where the references' profiles and the retraining set are kept. They hold your data, too.
+# references = ".shopmon/references"
+# retraining = ".shopmon/retraining"
 """

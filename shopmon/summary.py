@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
@@ -13,8 +12,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from expectations.results import Example, ExpectationResult, Outcome, Severity
-from shopmon.outcome import CheckResult, Failure, Status, plain, without_password
+from expectations.results import ExpectationResult, Outcome, Severity
+from shopmon.change_summary import drift_lines, drift_said, edge_case_lines, edge_cases_said
+from shopmon.outcome import CheckResult, Failure, Status
+from shopmon.terminal_text import example_text, inert, padded, percent, rows_text, shortened, shortened_path
 
 if TYPE_CHECKING:
     from monitor.runs import RunSummary
@@ -34,7 +35,6 @@ _MARKS = {
     Severity.WARNING: ("!", "bold yellow"),
     Severity.INFO: ("i", "bold blue"),
 }
-_KEEPS_INVISIBLE = "\u200d\ufe0f"  # they join emoji
 
 
 def summary(result: CheckResult, *, width: int, here: Path) -> Group:
@@ -46,6 +46,10 @@ def summary(result: CheckResult, *, width: int, here: Path) -> Group:
     lines: list[RenderableType] = [verdict(result, width=width), Text()]
     lines.append(_labelled(_before_rules(result)))
     lines.extend(_rules(result, width))
+    lines.append(_labelled([("Drift", drift_said(result.drift))]))
+    lines.extend(drift_lines(result.drift, width))
+    lines.append(_labelled([("Edge cases", edge_cases_said(result.edge_cases))]))
+    lines.extend(edge_case_lines(result.edge_cases, width))
     lines.append(_labelled(_after_rules(result, here)))
     return Group(*lines)
 
@@ -54,7 +58,7 @@ def verdict(result: CheckResult, *, width: int) -> Text:
     """The first line: how it ended, what was checked, how much of it, how long it took."""
     mark, style = ("✓", "bold green") if result.passed else ("✗", "bold red")
     status = "could not run" if result.status is Status.ERROR else result.status.value
-    facts = [result.kind or "", _rows(result.rows), f"{result.seconds:.1f} s"] if result.sources else []
+    facts = [result.kind or "", rows_text(result.rows), f"{result.seconds:.1f} s"] if result.sources else []
     rest = "".join(f"   {fact}" for fact in facts if fact)
     head = f"{mark} {status}"
     name = shortened_path(_names(result), width - cell_len(head) - cell_len(rest) - 3)
@@ -103,82 +107,6 @@ def _run_inputs(run: RunSummary) -> str:
     return " ".join(part for part in (run.kind or "", f"{names[0]}{more}" if names else "") if part)
 
 
-def inert(text: str) -> str:
-    """One line of text that a terminal only shows, and never obeys.
-
-    Line breaks become ⏎ and tabs ⇥; control characters get their pictures (U+2400 and on); characters that reorder or
-    hide text, and halves of surrogate pairs, become �.
-
-    >>> inert("fine\\r\\n\\x1b[31mred")
-    'fine⏎␛[31mred'
-    """
-    text = without_password(text).replace("\r\n", "\n")
-    return "".join(c if c.isprintable() else _picture(c) for c in text)
-
-
-def _picture(character: str) -> str:
-    if character in "\n\u2028\u2029\x85":
-        return "⏎"
-    if character == "\t":
-        return "⇥"
-    if character < " ":
-        return chr(0x2400 + ord(character))
-    if character in _KEEPS_INVISIBLE:
-        return character
-    return " " if unicodedata.category(character) == "Zs" else "�"
-
-
-def shortened(text: str, columns: int) -> str:
-    """The beginning of a text, in at most that many columns of a terminal.
-
-    >>> shortened("a very long review", 10)
-    'a very lo…'
-    """
-    if cell_len(text) <= columns:
-        return text
-    kept = text[: max(columns - 1, 0)]
-    while cell_len(kept) > max(columns - 1, 0):  # wide characters take two columns
-        kept = kept[:-1]
-    return f"{kept}…"
-
-
-def shortened_path(path: str, columns: int) -> str:
-    """The end of a path, which says more than its beginning, in at most that many columns (never fewer than 12).
-
-    >>> shortened_path("/very/long/way/to/the/new.parquet", 20)
-    '…/to/the/new.parquet'
-    """
-    columns = max(columns, 12)
-    if cell_len(path) <= columns:
-        return path
-    kept = path[-(columns - 1) :]
-    while cell_len(kept) > columns - 1:
-        kept = kept[1:]
-    return f"…{kept}"
-
-
-def example_text(example: Example, *, name_file: bool, columns: int) -> str:
-    """Where a failing row stands and what it says, on one line.
-
-    >>> example_text(Example("new.csv", 92, "bad\\ntext"), name_file=False, columns=40)
-    'row 92: "bad⏎text"'
-    """
-    file = f"{shortened_path(inert(Path(example.file).name), 24)} " if name_file else ""
-    return shortened(f"{file}row {example.row:,}: {_shown(example.value)}", columns)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "missing"
-    if isinstance(value, str):
-        return f'"{inert(value[:2000])}"'
-    if isinstance(value, Mapping):
-        return ", ".join(f"{inert(str(key))} {_shown(item)}" for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(_shown(item) for item in value)
-    return inert(str(plain(value)))
-
-
 def _labelled(lines: Iterable[tuple[str, Text]]) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_column(width=11, no_wrap=True)
@@ -214,8 +142,8 @@ def _columns(mapping: Mapping[str, str]) -> Text:
 
 
 def _unreadable(result: CheckResult) -> Text:
-    allowed = _percent(result.unreadable_allowed, 1)
-    share = _percent(result.unreadable, result.rows)
+    allowed = percent(result.unreadable_allowed, 1)
+    share = percent(result.unreadable, result.rows)
     text = Text(f"{result.unreadable:,} of {result.rows:,} records ({share}); raw bytes in quarantine")
     if result.too_many_unreadable:
         text.append(f"\nmore than the {allowed} allowed: this alone fails the batch", "red")
@@ -238,7 +166,7 @@ def _counts(result: CheckResult) -> Text:
 def _quarantined(result: CheckResult) -> str:
     if not result.quarantined:
         return "no row in quarantine"
-    rows = f"{_rows(result.quarantined)} ({_percent(result.quarantined, result.rows)}) in quarantine"
+    rows = f"{rows_text(result.quarantined)} ({percent(result.quarantined, result.rows)}) in quarantine"
     tolerated = f", {result.tolerated:,} of them tolerated" if result.tolerated else ""
     return f"{rows}{tolerated}; {result.rows - result.quarantined:,} are good"
 
@@ -264,9 +192,9 @@ def _rules(result: CheckResult, width: int) -> Iterator[RenderableType]:
 def _failed_rules(result: CheckResult, width: int) -> Iterator[Text]:
     """One line per rule, with its example beside it where there is room, else below it."""
     failures = result.failures[:MOST_RULES]
-    ids = _padded([shortened(inert(r.id), _LONGEST_ID) for r in failures])
-    counts = _padded([_rows(r.unexpected) if r.unexpected else "" for r in failures], right=True)
-    shares = _padded([_percent(r.unexpected, r.examined) if r.unexpected else "" for r in failures], right=True)
+    ids = padded([shortened(inert(r.id), _LONGEST_ID) for r in failures])
+    counts = padded([rows_text(r.unexpected) if r.unexpected else "" for r in failures], right=True)
+    shares = padded([percent(r.unexpected, r.examined) if r.unexpected else "" for r in failures], right=True)
     for rule, name, count, share in zip(failures, ids, counts, shares, strict=True):
         mark, style = _MARKS[rule.severity]
         line = Text.assemble((f"  {mark} ", style), f"{name}  {count}  {share}  ", (f"{rule.severity:<8}", "dim"))
@@ -278,13 +206,6 @@ def _failed_rules(result: CheckResult, width: int) -> Iterator[Text]:
         yield Text(f"  … and {len(result.failures) - MOST_RULES} more broken rules in result.json")
 
 
-def _padded(texts: Sequence[str], *, right: bool = False) -> list[str]:
-    """Texts filled with blanks to the width of the widest, in columns of a terminal."""
-    widest = max(map(cell_len, texts), default=0)
-    blanks = [" " * (widest - cell_len(text)) for text in texts]
-    return [blank + text if right else text + blank for text, blank in zip(texts, blanks, strict=True)]
-
-
 def _said(rule: ExpectationResult, *, name_file: bool, columns: int) -> str:
     if rule.example:
         return example_text(rule.example, name_file=name_file, columns=columns)
@@ -292,8 +213,6 @@ def _said(rule: ExpectationResult, *, name_file: bool, columns: int) -> str:
 
 
 def _after_rules(result: CheckResult, here: Path) -> Iterator[tuple[str, Text]]:
-    yield "Drift", Text(f"{result.drift.status}: {result.drift.reason}", "dim")
-    yield "Edge cases", Text(f"{result.edge_cases.status}: {result.edge_cases.reason}", "dim")
     for index, note in enumerate(result.notes[:MOST_NAMES]):
         yield "" if index else "Notes", Text(inert(note))
     if len(result.notes) > MOST_NAMES:
@@ -328,21 +247,3 @@ def _next(result: CheckResult) -> str:
     if result.passed:
         return "--write-good good.parquet gives the batch without these rows"
     return "correct the quarantined rows, or the suite where it asks too much"
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def _percent(part: float, whole: float) -> str:
-    """A share for reading: what is there is never 0 %, and what is not all is never 100 %.
-
-    >>> [_percent(n, 100_000) for n in (0, 1, 4_400, 99_999)]
-    ['0 %', '<0.1 %', '4.4 %', '>99.9 %']
-    """
-    share = 100 * part / whole if whole else 0.0
-    if 0 < share < 0.1:
-        return "<0.1 %"
-    if 99.9 < share < 100:
-        return ">99.9 %"
-    return f"{share:.1f}".removesuffix(".0") + " %"

@@ -12,9 +12,10 @@ import pytest
 
 from expectations.errors import BatchError, ProjectError, RunStoreError, ShopmonError, SuiteError
 from monitor.runs import RunStore
-from shopmon.checking import Request, attempt, check
+from shopmon.checking import attempt, check
 from shopmon.outcome import Status
 from shopmon.project import STORE_URL_VARIABLE, Project
+from shopmon.request import Request
 
 SUITE = """
 name: two rules

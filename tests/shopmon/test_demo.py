@@ -16,6 +16,7 @@ from rich.console import Console
 from expectations.errors import ProjectError
 from shopmon import cli
 from shopmon.demo import EXPECTED, UNREADABLE, compared, run_demo
+from shopmon.demo_changes import Learnt, Planted
 from shopmon.demo_project import DATA, FEWEST_ROWS, MARKER, PLANTED, REFERENCE, Planting, prepare
 from shopmon.demo_summary import demo_summary
 from shopmon.planted_faults import Fault
@@ -108,14 +109,33 @@ def test_what_was_missed_and_falsely_accused_is_shown(demo, home):
     assert f"1 of {broken.planted} planted rows found; 77 others in quarantine" in text
 
 
-def test_the_table_names_every_fault_with_its_rules_and_says_what_is_not_examined(demo, home):
+def test_every_planted_change_is_found_and_nothing_else_drifts(demo):
+    assert {shift.what: shift.found for shift in demo.changes.shifts if not shift.found} == {}
+    assert demo.changes.unplanned == ()
+
+
+def test_nearly_every_planted_complaint_is_an_edge_case_and_nothing_else_is(demo):
+    learnt = demo.changes.learnt
+    assert learnt.planted > 50
+    assert learnt.found >= 0.95 * learnt.planted
+    assert learnt.others <= 0.05 * learnt.planted
+
+
+def test_a_change_that_was_not_found_is_shown(demo, home):
+    missed = replace(demo.changes, shifts=(Planted("prices +15%", False, ""),), learnt=Learnt(90, 4, 7))
+    text = shown(replace(demo, changes=missed), home)
+    assert "✗  prices +15%" in text
+    assert "0 of 1 planted changes found" in text
+    assert "4 of 90 planted complaints" in text
+
+
+def test_the_table_names_every_fault_with_its_rules_and_every_change(demo, home):
     text = shown(demo, home, width=140)
     lines = [line.split() for line in text.splitlines()]
     for found in demo.faults:
         line = next(words for words in lines if words and words[0] == found.fault.value)
         assert " ".join(line).endswith(", ".join(found.rules))
-    assert "Not examined in this version" in text
-    assert "prices +15%" in text
+    assert all(shift.what in text for shift in demo.changes.shifts)
 
 
 def test_a_line_fits_into_eighty_columns(demo, home):

@@ -1,7 +1,7 @@
 """What a check gives is true in every form: document, notebook, terminal."""
 
 import json
-import math
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,17 +15,28 @@ from rich.console import Console
 from expectations.batch import Source
 from expectations.errors import BatchError
 from expectations.results import Example, Outcome
-from shopmon.outcome import (
-    CheckResult,
+from monitor.results import (
+    Alarm,
+    Changed,
+    ChangedWord,
+    ConceptSection,
     DriftColumn,
     DriftSection,
+    DriftStatus,
     EdgeCaseSection,
+    ExampleRow,
+    Measured,
+    SelectionStatus,
+)
+from shopmon.outcome import (
+    CheckResult,
     Failure,
     Status,
     plain,
     without_password,
 )
-from shopmon.summary import inert, summary, trouble, verdict
+from shopmon.summary import summary, trouble, verdict
+from shopmon.terminal_text import inert
 
 from .example_results import AWKWARD_VALUES, errored, failing, passing, rule
 
@@ -35,9 +46,48 @@ TEXT_TAGS = {"p", "b", "br", "code", "table", "thead", "tbody", "tr", "th", "td"
 
 
 def drifted():
-    columns = (DriftColumn("text", "brand = Nike", "chi2", math.nan, 1e-9, 0.3, True, ("zipper",)),)
-    cases = EdgeCaseSection("selected", "by rule", 112, {"low confidence": 71}, 612)
-    return failing(drift=DriftSection("drifted", "against good.parquet", columns), edge_cases=cases)
+    text = DriftColumn(
+        column="text",
+        segment=None,
+        sort="text",
+        test="language of the texts",
+        p_value=1e-12,
+        p_adjusted=1e-9,
+        effect=0.04,
+        effect_name="share of texts that changed",
+        floor=0.01,
+        drifted=True,
+        said='"zipper" 0.4 → 3.1 %',
+        reference=10_000,
+        current=9_000,
+        words=(ChangedWord("zipper<b>", 0.004, 0.031, 14.2),),
+        sits_in=(Changed("brand = Nike", 0.2, 0.4, 1e-20),),
+        examples=(ExampleRow("new.csv", 4117, "The zipper\x1b[31m broke"),),
+        examples_before=(ExampleRow("good.parquet", 3, "Warm."),),
+        evidently=Measured("text content", 0.61, 0.55, True),
+    )
+    columns = (text, replace(text, column="date", floor=None, drifted=False, said="35 days later", evidently=None))
+    concept = ConceptSection(
+        DriftStatus.DRIFTED, "in date order", 4000, 0.2, (Alarm("ADWIN", 2016, "2026-11-01T00:00:00", 0.1, 0.3),)
+    )
+    cases = EdgeCaseSection(
+        SelectionStatus.SELECTED,
+        "2 rules",
+        selected=112,
+        by_reason={"low confidence": 71},
+        by_role={"negative": 112},
+        looked_at=9_000,
+        left_out=3,
+        skipped={"far": "no reference"},
+        added=100,
+        retraining_set_rows=612,
+        retrain_after=600,
+        examples=(ExampleRow("new.csv", 7, "[bold]ugly"),),
+    )
+    return failing(
+        drift=DriftSection(DriftStatus.DRIFTED, "9,000 rows against 10,000", "good.parquet", 20_000, columns, concept),
+        edge_cases=cases,
+    )
 
 
 def problems(document):
@@ -132,7 +182,7 @@ def test_a_result_is_read_back_from_its_document(result):
 
 
 def test_a_document_of_another_version_is_not_read():
-    assert not CheckResult.can_read({**failing().document(), "schema_version": 2})
+    assert not CheckResult.can_read({**failing().document(), "schema_version": 1})
     assert CheckResult.can_read(failing().document())
 
 

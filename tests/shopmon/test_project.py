@@ -83,7 +83,7 @@ def test_every_setting_is_read(tmp_path):
     ("text", "line", "said"),
     [
         ("[data]\nkinds = 'reviews'", 2, r"\[data\] has no setting 'kinds'.*Did you mean 'kind'\?"),
-        ("[drift]\nx = 1", 1, r"has no table 'drift'.*Known there: data, check, store"),
+        ("[drifts]\nx = 1", 1, r"has no table 'drifts'.*Known there: data, check, drift, edge_cases, store"),
         ("[store]\n\n# a remark\nurl = 5", 4, r"store\.url should be a valid string; got 5"),
         (
             "[check]\nunreadable_allowed = 1.5",
@@ -107,6 +107,9 @@ def test_every_setting_is_read(tmp_path):
         ("[data.reviews]\ncolumn = {}", 2, r"\[data\.reviews\] has no table 'column'.*Did you mean 'columns'\?"),
         ("[data.shoes.columns]\nA = 'text'", 1, r"\[data\] has no table 'shoes'"),
         ("check = 3", 1, "check should be"),
+        ('[edge_cases.rules.a]\nwhen = "x"\nrolle = "replay"', 3, "has no setting 'rolle'. Did you mean 'role'"),
+        ('[edge_cases.rules.a]\nwhen = "x"\nrole = "best"', 3, "should be 'positive', 'negative'"),
+        ('[drift]\nsegments = ["brand", 3]', 2, "segments.1 should be a valid string"),
         ("a.b = 1", 1, "has no table 'a'"),
     ],
 )

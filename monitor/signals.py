@@ -1,0 +1,485 @@
+"""What can be said of each row? One value per row, computed for whole columns.
+
+`SIGNALS` is the table of them; a batch's own columns are signals as well, under their own names. A cheap signal is an
+SQL expression, which DuckDB computes for all rows. A dear one is computed in Python for the rows it can still decide.
+Others are formulas over these.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expectations.batch import Batch
+from expectations.columns import Column
+from expectations.errors import ShopmonError
+from expectations.kinds import KINDS, Holds
+from expectations.sql import Bound
+from expectations.text_faults import fewest_tokens, sure_language
+from monitor.profiles import Profile, TextProfile
+from monitor.words import tokens, word_bucket
+
+SAID = "said"
+"""The column of the relation that signals are computed over: the text that a model learns from."""
+POSITIVE, NEGATIVE = 0.05, -0.05
+"""VADER's compound score from which a text counts as positive, and down to which as negative: its authors' thresholds.
+Source: https://github.com/cjhutto/vaderSentiment#about-the-scoring"""
+STRONG = 0.5
+"""Compound score (0–1, either sign) of a text that nobody takes for the opposite: half of what the score can reach."""
+LONGEST = 10_000
+"""Characters of a text that sentiment, language and distance look at: a longer one could stop a check."""
+USUAL_WORDS = 5
+"""Words of usual rarity that each text counts as having besides its own: one odd word alone must not be an outlier."""
+
+COMPLAINTS = (
+    "broke", "broken", "cheaply made", "complain", "complaint", "damaged", "defect", "defective", "disappointed",
+    "disappointing", "disappointment", "does not work", "doesn't work", "fell apart", "faulty", "horrible", "junk",
+    "money back", "never again", "poor quality", "refund", "returned it", "returning it", "ripped", "scam",
+    "sent it back", "stopped working", "terrible", "too expensive", "torn", "useless", "waste of money", "worst",
+    "worthless", "wrong size",
+)  # fmt: skip
+"""English words and phrases by which customers say that something is wrong."""
+
+Matching = Literal["words", "substring"]
+Values = NDArray[Any]
+"""One value per text; None or NaN where nothing can be said."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words and phrases by which rows are told apart: whole words, in any case, nothing else implied.
+
+    `fashionable` is not in "unfashionable", "Nike's" is about Nike, "good-looking" is one word, and a plural is another
+    word. Each is text: none of its characters means anything else.
+    """
+
+    brands: tuple[str, ...] = ()
+    """The brands this shop speaks for."""
+    other_brands: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    """What people praise or blame: comfort, fit, quality."""
+    wanted: tuple[str, ...] = ()
+    """Words a model should say of the brands."""
+    unwanted: tuple[str, ...] = ()
+    """Words a model should not say of the brands."""
+    complaints: tuple[str, ...] = COMPLAINTS
+
+
+@dataclass(frozen=True)
+class SignalSettings:
+    """What signals are measured against."""
+
+    words: Words = Words()
+    matching: Matching = "words"
+    """`substring` finds "fashionable" in "unfashionable"; only to repeat experiments that did so."""
+    too_long: int = 512
+    """Tokens beyond which a text is `too_long`; what DistilBERT reads (Sanh et al., 2019)."""
+    stars: tuple[float, float] = (1, 5)
+    """Least and most stars that a review can give."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Of what signals are asked."""
+
+    batch: Batch
+    settings: SignalSettings = SignalSettings()
+    bound: Bound = field(default_factory=Bound)
+    """Collects the values of the SQL that is written."""
+    reference: Profile | None = None
+    known_hashes: str | None = None
+    """The relation whose column `text_hash` holds the texts gathered before; None where none were."""
+    model: Callable[[Sequence[str]], Mapping[str, Values]] | None = None
+    """Computes the model signals of texts, by their names."""
+
+    @cached_property
+    def rarity(self) -> Rarity | None:
+        """How rare the reference's words are; None where there is no reference, or too little in it."""
+        return None if self.reference is None else rarity(self.reference)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One thing that can be said of each row. It is cheap (`sql`), dear (`compute`), or a `formula` over others."""
+
+    name: str
+    holds: Holds
+    says: str
+    """What it says, in one sentence."""
+    needs: tuple[str, ...] = ()
+    """Columns that a batch must have, by role."""
+    sql: Callable[[Asked], str] | None = None
+    """A DuckDB expression over a relation with the batch's columns and `said`."""
+    formula: Callable[[SignalSettings], str] | None = None
+    compute: Callable[[Sequence[str], Asked], Values] | None = None
+    """From n texts to n values."""
+    lacking: Callable[[Asked], str] = lambda _: ""
+    """What else is missing for it, in a few words; empty where nothing is."""
+
+    @property
+    def is_dear(self) -> bool:
+        """Whether it is computed in Python, text by text."""
+        return self.compute is not None
+
+    def why_not(self, asked: Asked) -> str:
+        """Why it cannot be asked of this batch; empty where it can."""
+        missing = [name for name in self.needs if asked.batch.column(name) is None]
+        return f"no column {missing[0]!r}" if missing else self.lacking(asked)
+
+
+# --- the text -------------------------------------------------------------------------------------------------------
+
+_TEXTS = {
+    "reviews": ("text",),
+    "products": ("title", "description"),
+    "queries": ("query",),
+    "relevance": ("query", "product_text"),
+}
+
+
+def text_columns(kind: str) -> tuple[str, ...]:
+    """The roles whose texts, one a line, are what a model learns from.
+
+    >>> text_columns("products")
+    ('title', 'description')
+    """
+    return _TEXTS[kind]
+
+
+def text_of(batch: Batch) -> str:
+    """SQL: the text of a row that a model learns from, null where there is none.
+
+    A review's text, a product's title and description, a query, a query and its product; several stand on lines of
+    their own.
+    """
+    found = [column.sql for name in text_columns(batch.kind) if (column := batch.column(name)) is not None]
+    filled = [f"nullif({sql}, '')" for sql in found]
+    return filled[0] if len(filled) == 1 else f"nullif(concat_ws(chr(10), {', '.join(filled)}), '')"
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+_IN_WORD, _JOINER = r"\p{L}\p{M}\p{N}_", "'’-"
+_BEFORE = rf"(?:^|[^{_IN_WORD}{_JOINER}]|(?:^|[^{_IN_WORD}])[{_JOINER}])"
+_AFTER = rf"(?:['’]s)?(?:$|[^{_IN_WORD}{_JOINER}]|[{_JOINER}](?:$|[^{_IN_WORD}]))"
+_BLANK = r"[\s\p{Z}]+"
+
+
+def words_pattern(words: Iterable[str], matching: Matching = "words") -> str:
+    r"""An RE2 pattern that finds any of these words and phrases in a text in lower case and Unicode's form NFC.
+
+    A word is letters, digits, marks and `_`, with single hyphens and apostrophes inside; it is found whole, or with 's
+    behind it. The blanks of a phrase may be any blanks.
+
+    Raises ShopmonError for an empty word, which every text would hold.
+    """
+    plain = list(dict.fromkeys(unicodedata.normalize("NFC", word).lower().strip() for word in words))
+    if "" in plain:
+        raise ShopmonError("a list of words holds an empty one", advice="Take it out of [edge_cases.words].")
+    if matching == "substring":
+        return "|".join(_literal(word) for word in plain)
+    # A pattern that begins with a choice of beginnings is written once, not once a word: RE2 then keeps few states.
+    both, others = [w for w in plain if _in_word(w[0]) and _in_word(w[-1])], []
+    for word in plain:
+        if word not in both:
+            before, after = _BEFORE if _in_word(word[0]) else "", _AFTER if _in_word(word[-1]) else ""
+            others.append(f"{before}{_phrase(word)}{after}")
+    whole = [f"{_BEFORE}(?:{'|'.join(map(_phrase, both))}){_AFTER}"] if both else []
+    return "|".join([*whole, *others])
+
+
+def _in_word(char: str) -> bool:
+    return char == "_" or unicodedata.category(char)[0] in "LMN"
+
+
+def _phrase(phrase: str) -> str:
+    return _BLANK.join(_literal(word, apostrophes=True) for word in phrase.split())
+
+
+def _literal(text: str, *, apostrophes: bool = False) -> str:
+    """The text as a pattern; whatever is no letter or digit is written as its code point, and so means only itself."""
+    return "".join(
+        "['’]" if apostrophes and char in "'’" else char if char.isalnum() else f"\\x{{{ord(char):x}}}" for char in text
+    )
+
+
+def _mentions(name: str, words: Callable[[Words], tuple[str, ...]], listed: str, says: str) -> Signal:
+    def sql(asked: Asked) -> str:
+        pattern = words_pattern(words(asked.settings.words), asked.settings.matching)
+        lowered = f"lower({SAID})"
+        composed = lowered if pattern.replace("’", "").isascii() else f"nfc_normalize({lowered})"
+        return f"regexp_matches({composed}, {asked.bound.to(pattern)})"
+
+    def lacking(asked: Asked) -> str:
+        return "" if words(asked.settings.words) else f"no words are listed under {listed} in [edge_cases.words]"
+
+    return Signal(name, Holds.FLAG, says, sql=sql, lacking=lacking)
+
+
+# --- sentiment, language, length ------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _vader() -> Any:
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+    return SentimentIntensityAnalyzer()
+
+
+def _sentiment(texts: Sequence[str], _: Asked) -> Values:
+    score = _vader().polarity_scores
+    return np.array([score(text[:LONGEST])["compound"] for text in texts], dtype=float)
+
+
+def _language(texts: Sequence[str], _: Asked) -> Values:
+    return np.array([sure_language(text[:LONGEST]) for text in texts], dtype=object)
+
+
+def _tokens(texts: Sequence[str], _: Asked) -> Values:
+    return np.array([fewest_tokens(text) for text in texts], dtype=float)
+
+
+def _too_long(settings: SignalSettings) -> str:
+    # Every token but the two special ones takes a character, so that most texts need not be cut up.
+    return f"characters > {settings.too_long - 2} & tokens > {settings.too_long}"
+
+
+def _stars_disagree(settings: SignalSettings) -> str:
+    least, most = settings.stars
+    few, many = least + (most - least) / 4, most - (most - least) / 4
+    praised = f"sentiment <= {-STRONG} & stars >= {many} & stars <= {most}"
+    blamed = f"sentiment >= {STRONG} & stars <= {few} & stars >= {least}"
+    return f"{praised} | {blamed}"
+
+
+# --- distance from the reference ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rarity:
+    """How rare the words of a reference's texts are."""
+
+    bits: NDArray[np.float64]
+    """(WORD_BUCKETS,) -log2 of the smoothed share of the reference's texts that hold a word of the bucket."""
+    usual: float
+    """Mean over the reference's sampled texts of their words' mean bits."""
+    mean: float
+    spread: float
+    """Mean and standard deviation of the sampled texts' scores: `score` without themselves among the reference."""
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Mean bits of each text's different words and of five usual ones; NaN for a text without a word."""
+        total, words = _word_bits(texts, self.bits)
+        return np.where(words > 0, (total + USUAL_WORDS * self.usual) / (words + USUAL_WORDS), np.nan)
+
+
+def _word_bits(texts: Sequence[str], bits: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sum of the bits of each text's different words, and how many these are."""
+    words = [set(tokens(text[:LONGEST])) for text in texts]
+    known = {word: float(bits[word_bucket(word)]) for word in set().union(*words)}
+    total = np.array([sum(map(known.__getitem__, found)) for found in words], dtype=np.float64)
+    return total, np.array([len(found) for found in words], dtype=np.int64)
+
+
+def rarity(profile: Profile) -> Rarity | None:
+    """How rare a reference's words are; None where it holds too few texts to say so (two that differ).
+
+    Each sampled text is scored as if it were not among the reference's (leave-one-out): otherwise its own words would
+    never be new, as a later text's may be.
+    """
+    sampled = [name for name in text_columns(profile.kind) if name in profile.sample.column_names]
+    columns = [column for name in sampled if isinstance(column := profile.columns.get(name), TextProfile)]
+    sample = _joined([profile.sample.column(name).to_pylist() for name in sampled])
+    if not columns or min(column.rows for column in columns) < 2:
+        return None
+    bits, without = _bits(columns, 0), _bits(columns, 1)
+    total, words = _word_bits(sample, without)
+    if not words.any():
+        return None
+    usual = float(np.mean(total[words > 0] / words[words > 0]))
+    scores = Rarity(without, usual, 0.0, 1.0).score(sample)
+    mean, spread = float(np.nanmean(scores)), float(np.nanstd(scores))
+    return Rarity(bits, usual, mean, spread) if spread > 0 else None
+
+
+def _joined(columns: Sequence[Sequence[str | None]]) -> list[str]:
+    texts = ("\n".join(filter(None, parts)) for parts in zip(*columns, strict=True))
+    return [text for text in texts if text]
+
+
+def _bits(columns: Sequence[TextProfile], less: int) -> NDArray[np.float64]:
+    """-log2 of the chance that any of the columns holds a word of the bucket, as if they were independent."""
+    absent = np.ones(len(columns[0].frequencies))
+    for column in columns:
+        absent *= 1 - (np.maximum(column.frequencies - less, 0) + 0.5) / (column.rows - less + 1)
+    return np.asarray(-np.log2(1 - absent), dtype=float)
+
+
+def _distance(texts: Sequence[str], asked: Asked) -> Values:
+    usual = asked.rarity
+    if usual is None:
+        raise AssertionError("a signal that lacks something was computed")
+    return (usual.score(texts) - usual.mean) / usual.spread
+
+
+def _no_reference(asked: Asked) -> str:
+    if asked.reference is None:
+        return "there is no reference; set one with: shopmon reference set FILE"
+    if asked.reference.kind != asked.batch.kind:
+        return f"the reference holds {asked.reference.kind}"
+    return "" if asked.rarity else "the reference holds too few texts"
+
+
+# --- what models and people said ------------------------------------------------------------------------------------
+
+
+def _label_disagrees(asked: Asked) -> str:
+    said, label = asked.batch.column("prediction"), asked.batch.column("label")
+    if said is None or label is None:
+        raise AssertionError("a signal that lacks a column was computed")
+    numbers = said.holds is Holds.NUMBER and label.holds is Holds.NUMBER
+    kind = "double" if numbers else "varchar"
+    return f"({said.sql}::{kind} <> {label.sql}::{kind})"
+
+
+def _known(asked: Asked) -> str:
+    if asked.known_hashes is None:
+        return "false"
+    return f"(sha256(nfc_normalize({SAID})) in (select text_hash from {asked.known_hashes}))"
+
+
+def _of_the_model(name: str) -> Callable[[Sequence[str], Asked], Values]:
+    def compute(texts: Sequence[str], asked: Asked) -> Values:
+        found = asked.model(texts).get(name) if asked.model else None
+        if found is None:
+            raise needs_model(name)
+        if len(found) != len(texts):
+            raise ShopmonError(
+                f"the model gave {len(found):,} values of {name} for {len(texts):,} texts",
+                advice="It must give one for each text, in the same order.",
+            )
+        return np.asarray(found, dtype=float)
+
+    return compute
+
+
+def needs_model(name: str) -> ShopmonError:
+    """The error for a model signal where there is no model."""
+    return ShopmonError(
+        f"the signal {name!r} needs a model, and there is none",
+        advice="Models arrive with: shopmon retrain. Until then leave the rule out.",
+    )
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+
+def _cheap(name: str, holds: Holds, says: str, sql: str | Callable[[Asked], str], *needs: str) -> Signal:
+    return Signal(name, holds, says, needs, sql=(lambda _: sql) if isinstance(sql, str) else sql)
+
+
+def _dear(
+    name: str,
+    holds: Holds,
+    says: str,
+    compute: Callable[[Sequence[str], Asked], Values],
+    lacking: Callable[[Asked], str] = lambda _: "",
+) -> Signal:
+    return Signal(name, holds, says, compute=compute, lacking=lacking)
+
+
+def _formula(name: str, says: str, formula: str | Callable[[SignalSettings], str], *needs: str) -> Signal:
+    written = (lambda _: formula) if isinstance(formula, str) else formula
+    return Signal(name, Holds.FLAG, says, needs, formula=written)
+
+
+_ALL = (
+    _mentions("mentions_brand", lambda w: w.brands, "brands", "The text names one of the brands."),
+    _mentions("mentions_other_brand", lambda w: w.other_brands, "other_brands", "The text names another brand."),
+    _mentions("mentions_product", lambda w: w.products, "products", "The text names one of the products."),
+    _mentions("mentions_feature", lambda w: w.features, "features", "The text names something people praise or blame."),
+    _mentions("mentions_wanted", lambda w: w.wanted, "wanted", "The text holds a word that is wanted of the brands."),
+    _mentions("mentions_unwanted", lambda w: w.unwanted, "unwanted", "The text holds a word that is not wanted."),
+    _mentions("complains", lambda w: w.complaints, "complaints", "The text holds a word of complaint."),
+    _cheap("characters", Holds.NUMBER, "How many characters the text has.", f"length({SAID})::double"),
+    _cheap("words", Holds.NUMBER, "How many words the text has.",
+           f"len(regexp_extract_all({SAID}, '[{_IN_WORD}]+(?:[''’-][{_IN_WORD}]+)*'))::double"),
+    _cheap("in_retraining_set", Holds.FLAG, "The retraining set has this very text already.", _known),
+    _cheap("label_disagrees", Holds.FLAG, "The model's prediction is not the label.", _label_disagrees,
+           "prediction", "label"),
+    # Dear ones stand in the order in which they are computed, the quicker ones first.
+    _dear("tokens", Holds.NUMBER, "How many tokens a BERT model reads of the text, at least.", _tokens),
+    _dear("language", Holds.TEXT, "ISO 639-1 code of the text's language, where CLD2 is sure of it.", _language),
+    _dear("distance", Holds.NUMBER,
+          "How much rarer its words are in the reference than those of the reference's texts, in standard deviations.",
+          _distance, _no_reference),
+    _dear("sentiment", Holds.NUMBER, "VADER's compound score of the text, from -1 to 1.", _sentiment),
+    _formula("positive", f"VADER finds the text positive: {POSITIVE} or more.", f"sentiment >= {POSITIVE}"),
+    _formula("negative", f"VADER finds the text negative: {NEGATIVE} or less.", f"sentiment <= {NEGATIVE}"),
+    _formula("too_long", "The text has more tokens than a model reads.", _too_long),
+    _formula("stars_disagree", "A strongly negative text with many stars, or a strongly positive one with few.",
+             _stars_disagree, "stars"),
+)  # fmt: skip
+
+SIGNALS: Mapping[str, Signal] = {signal.name: signal for signal in _ALL}
+"""Every signal that needs no model. Source of sentiment: C. Hutto, E. Gilbert, VADER (ICWSM 2014)."""
+
+MODEL_SIGNALS: Mapping[str, Signal] = {
+    name: Signal(name, Holds.NUMBER, says, compute=_of_the_model(name))
+    for name, says in {
+        "model_confidence": "Chance (0–1) that the model gives its best answer.",
+        "model_entropy": "Entropy of the model's answers, in nats.",
+        "model_margin": "Chance (0–1) of the model's best answer less that of its second best.",
+        "unwanted_probability": "Chance (0–1) that the model says an unwanted word.",
+    }.items()
+}
+"""Signals that a model computes; without one they are known, and cannot be asked."""
+
+_COLUMNS = {"confidence": "prediction_score"}
+"""Signals that are a column under another name."""
+_MODELS_COLUMNS = {"prediction": Holds.TEXT, "prediction_score": Holds.NUMBER, "label": Holds.TEXT}
+
+
+def signal_named(name: str, asked: Asked) -> Signal | None:
+    """The signal of that name for this batch: one of the tables', or a column; None where nothing is called so.
+
+    A column that is called like a signal is reached as `NAME (of the file)`, in backquotes.
+    """
+    if name in SIGNALS or name in MODEL_SIGNALS:
+        return SIGNALS.get(name) or MODEL_SIGNALS[name]
+    column_name = _COLUMNS.get(name, name)
+    of_the_file = column_name.removesuffix(" (of the file)")
+    column = asked.batch.column(column_name) or (asked.batch.column(of_the_file) if of_the_file in SIGNALS else None)
+    if column is not None and column.holds is not None:
+        return Signal(name, column.holds, f"The column {column.name!r}.", sql=_column_sql(column))
+    holds = _known_columns().get(column_name)
+    return None if holds is None else Signal(name, holds, f"The column {column_name!r}.", needs=(column_name,))
+
+
+def signal_names(asked: Asked) -> tuple[str, ...]:
+    """Every name that a formula may use of this batch."""
+    own = [name for name in asked.batch.names if signal_named(name, asked) is not None]
+    return tuple(dict.fromkeys([*SIGNALS, *MODEL_SIGNALS, *_COLUMNS, *own]))
+
+
+def _known_columns() -> dict[str, Holds]:
+    """Roles of every kind: a batch may lack them, and their names are still no mistake."""
+    return {role.name: role.holds for kind in KINDS for role in kind.roles} | _MODELS_COLUMNS
+
+
+def _column_sql(column: Column) -> Callable[[Asked], str]:
+    own = column.sql
+    sql = {
+        Holds.NUMBER: f"nullif({own}::double, 'nan'::double)",
+        Holds.DATE: f"strftime({own}::timestamp, '%Y-%m-%d')",
+        Holds.TEXT: f"{own}::varchar",
+        Holds.FLAG: own,
+    }[column.holds or Holds.TEXT]
+    return lambda _: sql

@@ -1,0 +1,179 @@
+"""Which words do texts consist of, and how often?
+
+A word is a run of letters and digits of any script, in lower case; an apostrophe stays inside it (`don't`). Chinese and
+Japanese put no blanks between words: there, every two neighbouring characters count as one. Of a text only the distinct
+words count, so that a frequency is a number of texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+WORD_BUCKETS = 2**18
+"""Hashed buckets of words: with 50,000 different words, about one in ten shares its bucket with another."""
+NAMED = 20_000
+"""Buckets that keep a word for people, the fullest first."""
+
+_AT_ONCE, _THREADS = 10_000, 2
+"""Texts whose words one thread holds in memory at a time; threads."""
+_UNSPACED = r"\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Han characters and kana."""
+_LETTER = rf"[^\W_{_UNSPACED}]"
+_MARK = r"[\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f\u0962\u0963\u0980-\u0dff]"
+"""Accents and vowel signs, which Python counts among no letters: without them, Hindi falls to pieces."""
+_WORD = re.compile(rf"[{_UNSPACED}]+|{_LETTER}+(?:{_MARK}+{_LETTER}*|'{_LETTER}+)*")
+_FIRST_UNSPACED = "\u3005"
+
+_APOSTROPHE, _BLANK = ord("'"), ord(" ")
+_LOWER = bytes(
+    ord(chr(b).lower()) if b < 128 and (chr(b).isalnum() or b == _APOSTROPHE) else _BLANK for b in range(256)
+)
+"""Each byte of ASCII text as it stands in a word; a blank for what stands in none."""
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """In how many texts each word stands."""
+
+    texts: int
+    """Texts that were read; None counts as no text, "" as one without words."""
+    frequencies: NDArray[np.int64]
+    """(WORD_BUCKETS,): texts that hold a word of this bucket; one that holds two of them counts twice."""
+    words: Mapping[int, str]
+    """Bucket → its most frequent word, for the `NAMED` fullest buckets."""
+
+
+def tokens(text: str) -> tuple[str, ...]:
+    """The distinct words of a text, in the order in which they first stand there; empty for a text without any.
+
+    >>> tokens("Don't buy: the SOLE is not the sole problem (L'Œuvre 2.0)")
+    ("don't", 'buy', 'the', 'sole', 'is', 'not', 'problem', "l'œuvre", '2', '0')
+    >>> tokens("充電器 ok")
+    ('充電', '電器', 'ok')
+    """
+    plain = text if text.isascii() else unicodedata.normalize("NFC", text.replace("’", "'"))
+    found = _WORD.findall(plain.lower())
+    if plain.isascii():
+        return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(chain.from_iterable(map(_pairs, found))))
+
+
+def _pairs(run: str) -> Sequence[str]:
+    """A word as it is; a run of characters without blanks between words as its pairs."""
+    if run[0] < _FIRST_UNSPACED or len(run) == 1 or not re.match(f"[{_UNSPACED}]", run):
+        return (run,)
+    return [run[i : i + 2] for i in range(len(run) - 1)]
+
+
+def word_bucket(word: str) -> int:
+    """The bucket (0 … WORD_BUCKETS - 1) of a word, the same on every machine: BLAKE2b of its UTF-8 bytes.
+
+    >>> word_bucket("waterproof")
+    57654
+    """
+    digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % WORD_BUCKETS
+
+
+def document_frequencies(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> Frequencies:
+    """In how many of the texts each word stands, exactly as `tokens` tells them.
+
+    ASCII texts are cut as whole columns, others one by one, which takes about 15 µs a text.
+
+    >>> found = document_frequencies(["Warm and light.", "Not warm!", None])
+    >>> found.texts, found.frequencies[word_bucket("warm")], found.words[word_bucket("warm")]
+    (2, np.int64(2), 'warm')
+    """
+    column = texts if isinstance(texts, pa.Array | pa.ChunkedArray) else pa.array(texts, pa.string())
+    counted: Counter[str] = Counter()
+    with ThreadPoolExecutor(_THREADS) as threads:  # Arrow and numpy let others work beside them
+        for words in threads.map(_count, _parts(column)):
+            counted.update(words)
+    return _hashed(counted, len(column) - column.null_count)
+
+
+def _parts(column: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        for start in range(0, len(chunk), _AT_ONCE):
+            yield chunk.slice(start, _AT_ONCE).cast(pa.large_string()).drop_null()
+
+
+def _count(texts: pa.Array) -> dict[str, int]:
+    simple = pc.string_is_ascii(texts)
+    counted = Counter(_count_ascii(texts.filter(simple)))
+    counted.update(chain.from_iterable(map(tokens, texts.filter(pc.invert(simple)).to_pylist())))
+    return counted
+
+
+def _count_ascii(texts: pa.Array) -> dict[str, int]:
+    """Words of ASCII texts: cut at blanks once every other byte is one; distinct pairs of text and word are counted."""
+    if not len(texts):
+        return {}
+    cut = pc.ascii_split_whitespace(_with_blanks(texts))
+    coded = pc.list_flatten(cut).dictionary_encode()
+    words = coded.dictionary.to_pylist()
+    narrow = np.int32 if len(texts) * len(words) < 2**31 else np.int64  # which is sorted in half the time
+    pairs = pc.list_parent_indices(cut).to_numpy().astype(narrow) * narrow(len(words)) + coded.indices.to_numpy()
+    pairs.sort()
+    first = np.concatenate([[True], pairs[1:] != pairs[:-1]]) if len(pairs) else np.zeros(0, bool)
+    counts = np.bincount(pairs[first] % max(len(words), 1), minlength=len(words))
+    return {word: int(n) for word, n in zip(words, counts, strict=True) if word}
+
+
+def _with_blanks(texts: pa.Array) -> pa.Array:
+    """The same texts in lower case, with blanks for everything that stands in no word."""
+    offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    start, end = int(offsets[0]), int(offsets[-1])
+    data = texts.buffers()[2]
+    raw = bytes(data[start:end]) if data is not None else b""
+    lowered = np.frombuffer(bytearray(raw.translate(_LOWER)), np.uint8)
+    _blank_loose_apostrophes(lowered, offsets - start)
+    shifted = pa.py_buffer((offsets - start).astype(np.int64).tobytes())
+    return pa.Array.from_buffers(pa.large_string(), len(texts), [None, shifted, pa.py_buffer(lowered.tobytes())])
+
+
+def _blank_loose_apostrophes(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+    """An apostrophe without a letter or digit of its own text on both sides belongs to no word."""
+    at = np.flatnonzero(data == _APOSTROPHE)
+    if not len(at):
+        return
+    padded = np.concatenate([[_BLANK], data, [_BLANK]])  # place i of the data stands at i + 1
+    inside = np.isin(at, offsets, invert=True) & np.isin(at + 1, offsets, invert=True)
+    for neighbour in (padded[at], padded[at + 2]):
+        inside &= (neighbour != _BLANK) & (neighbour != _APOSTROPHE)
+    data[at[~inside]] = _BLANK
+
+
+def _hashed(counted: Mapping[str, int], texts: int) -> Frequencies:
+    frequencies = np.zeros(WORD_BUCKETS, np.int64)
+    best: dict[int, tuple[int, str]] = {}
+    for word, n in counted.items():
+        bucket = word_bucket(word)
+        frequencies[bucket] += n
+        if bucket not in best or (-n, word) < best[bucket]:
+            best[bucket] = (-n, word)
+    kept = fullest(frequencies, NAMED)
+    return Frequencies(texts, frequencies, {int(b): best[int(b)][1] for b in kept})
+
+
+def fullest(counts: NDArray[Any], most: int) -> NDArray[np.int64]:
+    """The buckets with the highest counts above 0, at most so many, the fullest first; of equal ones, the first.
+
+    >>> fullest(np.array([0, 3, 7, 3]), 2)
+    array([2, 1])
+    """
+    held = np.flatnonzero(counts)
+    return held[np.argsort(-counts[held], kind="stable")[:most]]

@@ -1,0 +1,203 @@
+"""What has changed in a batch that was validated, and which of its rows should a model learn from?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monitor.results import (
+    Alarm,
+    ConceptSection,
+    DriftSection,
+    DriftStatus,
+    EdgeCaseSection,
+    ExampleRow,
+    Measured,
+    SelectionStatus,
+)
+from shopmon.project import Project
+from shopmon.references import GOOD, reference_for, reference_from
+from shopmon.request import Request
+from shopmon.rooms import drift_settings, edge_case_settings, evidently_settings
+from shopmon.starting import Reading
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from expectations.batch import Batch
+    from monitor.profiles import Profile
+    from monitor.reference import Reference
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What changed, and what was written about it."""
+
+    section: DriftSection
+    reference: Reference | None = None
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    """Name → file in the run's folder."""
+
+
+def compare_batch(batch: Batch, request: Request, project: Project, *, folder: Path, run_id: str) -> Compared:
+    """Hold the good rows of a batch against the project's reference, or against the one that was asked for."""
+    concept = _concept(batch, request)
+    reference = _reference(batch, request, project)
+    if reference is None:
+        return Compared(DriftSection(concept=concept))
+    if batch.row_of(f"select count(*) from {GOOD}") == (0,):
+        return Compared(DriftSection(reason="no good row is left to compare", concept=concept), reference)
+    from monitor.drift import compare_with
+    from monitor.profiles import profile
+
+    own = {own: role for role, own in batch.mapping.items()}
+    settings = drift_settings(project, [own.get(name, name) for name in request.by])
+    request.progress("profiling the batch")
+    current = profile(
+        batch,
+        settings.profile,
+        segments=[name for name in settings.segments if name in reference.profile.segments],
+        like=reference.profile,
+        relation=GOOD,
+        progress=request.progress,
+    )
+    files = [source.found.name for source in batch.parts]
+    section = compare_with(reference, current, settings, files=files, progress=request.progress)
+    section, artifacts = _with_evidently(section, reference, current, request, project, folder, run_id)
+    return Compared(replace(section, concept=concept), reference, artifacts)
+
+
+def _reference(batch: Batch, request: Request, project: Project) -> Reference | None:
+    if request.reference is None:
+        return reference_for(project, batch.kind)
+    reading = Reading(batch.kind, request.columns, request.encoding, request.delimiter)
+    suite = Path(request.suite) if request.suite else project.suite(batch.kind)
+    return reference_from(request.reference, reading, project, suite=suite, by=request.by, progress=request.progress)
+
+
+def _concept(batch: Batch, request: Request) -> ConceptSection:
+    from monitor.concept_drift import concept_drift, error_stream
+
+    stream = error_stream(batch, GOOD)
+    if stream.errors is None:
+        return ConceptSection(reason=stream.reason)
+    request.progress("watching the model's errors")
+    found = concept_drift(stream.errors)
+    return ConceptSection(
+        DriftStatus.DRIFTED if found.alarms else DriftStatus.STABLE,
+        stream.reason,
+        len(stream.errors),
+        float(stream.errors.mean()),
+        tuple(
+            Alarm(a.detector.value, a.position, _moment(stream.moments, a.position), a.error_before, a.error_after)
+            for a in found.alarms
+        ),
+    )
+
+
+def _moment(moments: np.ndarray | None, position: int) -> str | None:
+    return None if moments is None else str(moments[position - 1])
+
+
+def _with_evidently(
+    section: DriftSection,
+    reference: Reference,
+    current: Profile,
+    request: Request,
+    project: Project,
+    folder: Path,
+    run_id: str,
+) -> tuple[DriftSection, dict[str, str]]:
+    """The same section, with what Evidently measured beside each column, and its report in the folder."""
+    settings = evidently_settings(project)
+    if settings is None:
+        return section, {}
+    request.progress("Evidently measures")
+    from monitor.evidently_report import report
+
+    names = [name for name in reference.profile.columns if name in current.columns]
+    told = report(
+        reference.profile.sample.select(names).to_pandas(),
+        current.sample.select(names).to_pandas(),
+        {name: reference.profile.sorts[name] for name in names},
+        settings,
+        folder,
+        workspace=Path(request.evidently_workspace) if request.evidently_workspace else None,
+        name=project.folder.absolute().name,
+        run_id=run_id,
+    )
+    measured = {v.column: Measured(v.method, v.value, v.threshold, v.drifted, v.reason) for v in told.values}
+    columns = tuple(
+        replace(c, evidently=measured.get(c.column)) if c.segment is None and not c.test.startswith("missing") else c
+        for c in section.columns
+    )
+    files = {"drift": told.html, "evidently": told.json}
+    return replace(section, columns=columns), {name: file.name for name, file in files.items() if file}
+
+
+def learn_from(
+    batch: Batch, request: Request, project: Project, *, folder: Path, run_id: str, reference: Reference | None
+) -> EdgeCaseSection:
+    """Select the rows a model should learn from, and put them into the retraining set, each once."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from monitor.edge_cases import select
+    from monitor.retraining_set import RetrainingSet
+
+    said = project.settings.edge_cases
+    gathered = RetrainingSet(project.retraining)
+    request.progress("selecting edge cases")
+    found = select(
+        batch,
+        edge_case_settings(project),
+        relation=GOOD,
+        reference=reference.profile if reference else None,
+        known_hashes=gathered.known_hashes(batch.kind),
+        progress=request.progress,
+    )
+    if not found.by_reason:
+        return EdgeCaseSection(
+            skipped=found.skipped,
+            retraining_set_rows=gathered.rows(),
+            retrain_after=said.retrain_after,
+        )
+    if found.rows.num_rows:
+        pq.write_table(found.rows, folder / "edge_cases.parquet", compression="zstd")
+    request.progress("adding to the retraining set")
+    added = gathered.add(_with_sources(found.rows, batch), run_id)
+    labelled = found.rows.filter(pc.is_valid(found.rows.column("label")))
+    if labelled.num_rows:  # labels that came with the batch itself
+        gathered.add_labels(labelled.select(["text_hash", "label"]), kind=batch.kind, run_id=run_id)
+    return EdgeCaseSection(
+        SelectionStatus.SELECTED,
+        f"{len(found.by_reason)} rules were asked",
+        selected=found.rows.num_rows,
+        by_reason=found.by_reason,
+        by_role=found.by_role,
+        looked_at=found.looked_at,
+        left_out=found.left_out,
+        skipped=found.skipped,
+        added=added.new,
+        retraining_set_rows=added.total,
+        retrain_after=said.retrain_after,
+        examples=_examples(found.rows, batch),
+    )
+
+
+def _with_sources(rows: pa.Table, batch: Batch) -> pa.Table:
+    """The rows with the name and the hash of the file that each came from, in place of its number."""
+    import pyarrow as pa
+
+    sources = batch.sources
+    files = rows.column("file").to_pylist()
+    table = rows.set_column(rows.column_names.index("file"), "file", pa.array([sources[f].name for f in files]))
+    return table.append_column("batch", pa.array([sources[f].sha256 for f in files], pa.string()))
+
+
+def _examples(rows: pa.Table, batch: Batch, most: int = 5) -> tuple[ExampleRow, ...]:
+    some: Sequence[dict[str, Any]] = rows.slice(0, most).to_pylist()
+    return tuple(ExampleRow(batch.parts[r["file"]].found.name, r["row"], r["text"]) for r in some)

@@ -1,0 +1,150 @@
+"""With what are batches compared?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from shopmon import __version__
+from shopmon.outcome import without_password
+from shopmon.project import Project
+from shopmon.rooms import drift_settings
+from shopmon.starting import Reading
+
+if TYPE_CHECKING:
+    from expectations.batch import Batch
+    from monitor.reference import Reference
+
+GOOD = "good"
+"""The relation of a validated batch that holds the rows which break no rule."""
+
+
+def set_reference(
+    data: Any,
+    reading: Reading = Reading(),
+    project: Project | str | Path | None = None,
+    *,
+    suite: Path | None = None,
+    by: Sequence[str] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> Reference:
+    """Keep the profile of a batch known to be good; from now on batches of its kind are compared with it.
+
+    Only rows that break no rule of the suite go in, as only such rows of later batches are compared. The profile of an
+    earlier reference of the same kind is replaced, at once or not at all.
+
+    Raises ShopmonError if the batch cannot be read, or holds no good row.
+    """
+    return _made(data, reading, Project.of(project), suite=suite, by=by, progress=progress)
+
+
+def references(project: Project, kind: str | None = None) -> tuple[Reference, ...]:
+    """The references that were set, of one kind or of all. Raises ShopmonError if one is damaged."""
+    from expectations.kinds import KINDS
+
+    kinds = [kind] if kind else [known.name for known in KINDS]
+    found = (reference_for(project, name) for name in kinds)
+    return tuple(reference for reference in found if reference is not None)
+
+
+def description(reference: Reference) -> dict[str, Any]:
+    """A reference in short, as JSON values: name, kind, rows, when it was set, how each column is compared."""
+    profile = reference.profile
+    return {
+        "kind": profile.kind,
+        "name": reference.name,
+        "rows": profile.rows,
+        "created": reference.created,
+        "columns": {name: sort.value for name, sort in profile.sorts.items()},
+        "segments": {column: list(values) for column, values in profile.segments.items()},
+    }
+
+
+def reference_for(project: Project, kind: str) -> Reference | None:
+    """The project's reference for a kind; None where none was set. Raises ShopmonError if it is damaged."""
+    from monitor.reference import load
+
+    folder = project.references / kind
+    return load(folder) if folder.is_dir() else None
+
+
+def reference_from(
+    file: str | Path,
+    reading: Reading,
+    project: Project,
+    *,
+    suite: Path | None,
+    by: Sequence[str],
+    progress: Callable[[str], None],
+) -> Reference:
+    """The profile of a file that stands in for the project's reference in one check; kept, so that it is read once.
+
+    It is found again by the file's content, the settings, and the suite that lets its rows in.
+    """
+    from expectations.sources import find_sources, fingerprint
+    from monitor.reference import load
+
+    with TemporaryDirectory(prefix="shopmon-") as scratch:
+        contents = [fingerprint(found) for found in find_sources([file], Path(scratch), progress)]
+    rules = suite.read_bytes() if suite else b""
+    settings = drift_settings(project, by)
+    asked = repr((contents, reading, settings.profile, settings.segments, __version__))
+    digest = hashlib.sha256(asked.encode() + rules).hexdigest()[:16]
+    folder = project.references / "files" / digest
+    if folder.is_dir() and all(contents):  # a table of a database has no content of its own to know it by
+        return load(folder)
+    return _made(file, reading, project, folder=folder, suite=suite, by=by, progress=progress)
+
+
+def _made(
+    data: Any,
+    reading: Reading,
+    project: Project,
+    *,
+    folder: Path | None = None,
+    suite: Path | None = None,
+    by: Sequence[str] = (),
+    progress: Callable[[str], None],
+) -> Reference:
+    from expectations.batch import open_batch
+    from expectations.suite import built_in, load_suite
+    from expectations.validation import validate
+    from monitor.profiles import profile
+    from monitor.reference import load, save
+
+    settings = drift_settings(project, by)
+    how = project.settings.data
+    with (
+        TemporaryDirectory(prefix="shopmon-") as scratch,
+        open_batch(
+            data,
+            scratch=Path(scratch),
+            kind=reading.kind or project.kind,
+            columns=reading.columns if reading.columns is not None else project.columns,
+            encoding=reading.encoding or how.encoding,
+            delimiter=reading.delimiter or how.delimiter,
+            progress=progress,
+        ) as batch,
+    ):
+        rules = load_suite(suite or project.suite(batch.kind) or built_in(batch.kind))
+        validate(batch, rules, folder=Path(scratch), progress=progress)
+        keep_good(batch)
+        progress("profiling the reference")
+        made = profile(batch, settings.profile, segments=settings.segments, relation=GOOD, progress=progress)
+        place = folder or project.references / batch.kind
+        sources = tuple((without_password(s.name), s.sha256) for s in batch.sources)
+    save(made, place, name=", ".join(name for name, _ in sources), sources=sources)
+    return load(place)
+
+
+def keep_good(batch: Batch) -> None:
+    """Lay a relation over the rows of a validated batch that break no rule."""
+    from expectations.columns import FILE, ROW
+
+    if batch.row_of("select count(*) from breaking") == (0,):
+        batch.rows_of(f"create view {GOOD} as from batch")
+    else:
+        batch.rows_of(f"create view {GOOD} as select b.* from batch b anti join breaking using ({FILE}, {ROW})")

@@ -1,0 +1,356 @@
+"""Are exactly the rows chosen that the rules ask for, each once and with its reasons?"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from expectations.batch import open_batch
+from expectations.errors import ShopmonError
+from expectations.kinds import KINDS
+from monitor.edge_cases import EdgeCaseSettings, Role, Rule, default_rules, parse_rules, select, share_out
+from monitor.formula import AnyOf, Comparison, Flag, Not, parse, settled
+from monitor.retraining_set import text_hash
+from monitor.signals import SIGNALS, Asked, SignalSettings, Words, text_of
+
+TEXTS = [
+    "I love my Nike shoes, wonderful!",
+    "Nike shoes are terrible and ugly.",
+    "Puma shoes are great.",
+    "The box is blue.",
+    "Horrible. It broke, I hate it.",
+    "Dieses Kleid ist wunderschön, ich trage es jeden Tag im Büro.",
+    None,
+    "",
+    "a",
+]
+WORDS = Words(brands=("Nike",), other_brands=("Puma",), products=("shoes",), features=("fit",), unwanted=("ugly",))
+
+
+@contextmanager
+def opened(columns, **kwargs):
+    with TemporaryDirectory() as folder, open_batch(pa.table(columns), scratch=Path(folder), **kwargs) as batch:
+        yield batch
+
+
+def reviews(texts, stars=None):
+    return {"id": [f"r{i}" for i in range(len(texts))], "text": texts, "stars": stars or [5] * len(texts)}
+
+
+def only(rules, **kwargs):
+    rules = {name: Rule(rule) if isinstance(rule, str) else rule for name, rule in rules.items()}
+    return EdgeCaseSettings(rules=rules, defaults=False, **kwargs)
+
+
+def chosen(found, rule=None):
+    return [row["row"] for row in found.rows.to_pylist() if rule is None or rule in row["reasons"]]
+
+
+# --- the same as computing everything -------------------------------------------------------------------------------
+
+OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
+             "!=": operator.ne}  # fmt: skip
+_leaves = st.sampled_from(
+    ["mentions_brand", "mentions_unwanted", "complains", "stars <= 2", "stars == 5", "sentiment < 0", "sentiment > 0.4",
+     'language == "en"', 'language != "de"', "tokens > 6", "characters > 20", "words < 4", "in_retraining_set",
+     "model_entropy > 10"]
+)  # fmt: skip
+_written = st.recursive(
+    _leaves,
+    lambda inner: st.one_of(
+        inner.map(lambda one: f"~({one})"),
+        st.tuples(inner, inner).map(" & ".join).map("({})".format),
+        st.tuples(inner, inner).map(" | ".join).map("({})".format),
+    ),
+    max_leaves=6,
+)
+
+
+def model(texts):
+    return {"model_entropy": np.array([len(text) for text in texts], dtype=float)}
+
+
+def everything(batch, known):
+    """Every signal of every row with a text, computed without a thought of what is needed."""
+    asked = Asked(batch, SignalSettings(WORDS), model=model)
+    cheap = ["mentions_brand", "mentions_unwanted", "complains", "characters", "words"]
+    stars = batch.column("stars").sql
+    sql = ", ".join(SIGNALS[name].sql(asked) for name in cheap)
+    source = f"(select *, {text_of(batch)} as said from batch)"
+    rows = batch.rows_of(
+        f"select __shopmon_row, said, {stars}, {sql} from {source} where said is not null", asked.bound
+    )
+    table = {}
+    for row, said, star, *values in rows:
+        dear = {name: SIGNALS[name].compute([said], asked)[0] for name in ("sentiment", "language", "tokens")}
+        extra = {"stars": star, "in_retraining_set": text_hash(said) in known, "model_entropy": len(said)}
+        table[row] = {**dict(zip(cheap, values, strict=True)), **dear, **extra}
+    return table
+
+
+def kleene(tree, row):
+    match tree:
+        case Flag(name):
+            return row[name]
+        case Comparison(left, sign, right):
+            return None if row[left.name] is None else bool(OPERATORS[sign](row[left.name], right))
+        case Not(inner):
+            found = kleene(inner, row)
+            return None if found is None else not found
+    found = [kleene(part, row) for part in tree.parts]
+    decisive = isinstance(tree, AnyOf)
+    return decisive if decisive in found else None if None in found else not decisive
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.sampled_from(TEXTS[:6]), st.sampled_from([1, 2, 5, None])), min_size=1, max_size=8),
+    st.lists(_written, min_size=1, max_size=3),
+)
+def test_the_outcome_is_as_if_everything_had_been_computed(rows, formulas):
+    texts, stars = [text for text, _ in rows], [star for _, star in rows]
+    known = [text_hash(TEXTS[0])]
+    rules = {f"rule {i}": Rule(written) for i, written in enumerate(formulas)}
+    with opened({"text": pa.array(texts, pa.string()), "stars": pa.array(stars, pa.int64())}, kind="reviews") as batch:
+        found = select(batch, only(rules, words=WORDS), known_hashes=pa.array(known), model_signals=model)
+        table = everything(batch, known)
+    for name, rule in rules.items():
+        tree = settled(parse(rule.when).tree)
+        expected = sorted(row for row, values in table.items() if kleene(tree, values) is True)
+        assert chosen(found, name) == expected
+        assert found.by_reason[name] == len(expected)
+    assert found.left_out == 0
+
+
+# --- what a row carries ---------------------------------------------------------------------------------------------
+
+
+def test_a_row_that_several_rules_chose_appears_once_with_all_reasons_and_the_first_role():
+    rules = {
+        "seen": Rule("characters > 0", Role.REPLAY),
+        "praise": Rule("sentiment > 0.4", Role.POSITIVE),
+        "other": Rule("mentions_other_brand", Role.COUNTERFACTUAL),
+        "ugly": Rule("mentions_unwanted", Role.NEGATIVE),
+    }
+    with opened(reviews([TEXTS[2], "ugly Puma", "The box is blue."])) as batch:
+        found = select(batch, only(rules, words=WORDS))
+    rows = found.rows.to_pylist()
+    assert [(row["reasons"], row["role"]) for row in rows] == [
+        (["seen", "praise", "other"], "counterfactual"),
+        (["seen", "other", "ugly"], "negative"),
+        (["seen"], "replay"),
+    ]
+    assert found.by_role == {"counterfactual": 1, "negative": 1, "replay": 1}
+    assert found.by_reason == {"seen": 3, "praise": 1, "other": 2, "ugly": 1}
+
+
+def test_a_row_carries_its_address_its_hash_and_the_values_that_decided():
+    with opened(reviews(["Cafe\u0301 chairs: I love them!"], [5])) as batch:
+        (row,) = select(batch, only({"r": "sentiment > 0.4 & stars == 5 & ~complains"})).rows.to_pylist()
+    assert (row["file"], row["row"], row["id"], row["kind"], row["label"]) == (0, 1, "r0", "reviews", None)
+    assert row["text_hash"] == hashlib.sha256("Caf\u00e9 chairs: I love them!".encode()).hexdigest()
+    assert dict(row["signals"])["stars"] == "5"
+    assert dict(row["signals"])["complains"] == "false"
+    assert float(dict(row["signals"])["sentiment"]) > 0.4
+
+
+def test_rows_without_a_text_are_not_looked_at():
+    with opened(reviews(TEXTS)) as batch:
+        found = select(batch, only({"all": "stars == 5"}))
+    assert found.looked_at == len(TEXTS) - 2
+    assert chosen(found) == [1, 2, 3, 4, 5, 6, 9]
+
+
+def test_the_result_has_the_same_columns_whether_or_not_a_row_is_chosen():
+    with opened(reviews(TEXTS)) as batch:
+        none, some, no_rule = (select(batch, only(rules)) for rules in ({"r": "stars > 5"}, {"r": "stars == 5"}, {}))
+    assert none.rows.schema == some.rows.schema == no_rule.rows.schema
+    assert none.rows.num_rows == no_rule.rows.num_rows == 0
+    assert none.by_reason == {"r": 0}
+
+
+def test_a_relation_of_good_rows_is_all_that_is_looked_at():
+    with opened(reviews(["a b", "c d", "e f"])) as batch:
+        batch.rows_of("create view good as select * from batch where __shopmon_row <> 2")
+        found = select(batch, only({"all": "stars == 5"}), relation="good")
+    assert chosen(found) == [1, 3]
+    assert found.looked_at == 2
+
+
+def test_products_are_seen_with_title_and_description():
+    columns = {"title": ["Nike cap", "Cap"], "description": ["ugly", "from Nike"], "price": [1.0, 2.0]}
+    with opened(columns, kind="products") as batch:
+        found = select(batch, only({"r": "mentions_brand & mentions_unwanted"}, words=WORDS))
+    assert found.rows.column("text").to_pylist() == ["Nike cap\nugly"]
+
+
+# --- bounds ---------------------------------------------------------------------------------------------------------
+
+
+def test_dear_signals_are_computed_for_no_more_rows_than_allowed_and_the_rest_is_told():
+    seen = []
+
+    def counting(texts):
+        seen.extend(texts)
+        return model(texts)
+
+    texts = [f"text number {i}" for i in range(100)]
+    with opened(reviews(texts)) as batch:
+        found = select(batch, only({"r": "model_entropy > 0"}, candidates=30), model_signals=counting)
+    assert len(seen) == found.rows.num_rows == 30
+    assert found.left_out == 70
+    assert found.left_out_by_rule == {"r": 70}
+
+
+def test_dear_signals_are_not_computed_where_cheap_ones_decide():
+    seen = []
+
+    def counting(texts):
+        seen.extend(texts)
+        return model(texts)
+
+    with opened(reviews(["Nike one", "two", "Nike one"], [5, 5, 5])) as batch:
+        rules = {"and": "mentions_brand & model_entropy > 0", "or": "~mentions_brand | model_entropy > 0"}
+        found = select(batch, only(rules, words=WORDS), model_signals=counting)
+    assert seen == ["Nike one"]
+    assert found.by_reason == {"and": 2, "or": 3}
+
+
+def test_the_same_texts_are_drawn_from_a_file_in_another_order():
+    texts = [f"text number {i}" for i in range(200)]
+    rules = {"few": Rule("stars == 5", at_most=20), "slow": Rule("sentiment >= 0")}
+    drawn = []
+    for order in (texts, texts[::-1]):
+        with opened(reviews(order)) as batch:
+            found = select(batch, only(rules, candidates=50))
+        drawn.append({(row["text"], tuple(row["reasons"])) for row in found.rows.to_pylist()})
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("formula", ["stars == 5", "sentiment > -2", "stars == 5 | sentiment > -2"])
+def test_a_rule_chooses_no_more_than_its_limit_and_the_rest_is_told(formula):
+    with opened(reviews([f"text number {i}" for i in range(50)])) as batch:
+        found = select(batch, only({"r": Rule(formula, at_most=7)}))
+    assert found.by_reason == {"r": 7}
+    assert found.beyond_limit == {"r": 43}
+
+
+def test_a_limit_of_one_rule_does_not_count_for_another():
+    with opened(reviews([f"text number {i}" for i in range(50)])) as batch:
+        found = select(batch, only({"few": Rule("stars == 5", at_most=7), "all": "stars > 0"}))
+    assert found.by_reason == {"few": 7, "all": 50}
+
+
+def test_one_text_repeated_very_often_does_not_break_the_bounds():
+    with opened(reviews(["good"] * 3000)) as batch:
+        found = select(batch, only({"slow": "sentiment > 0", "few": Rule("stars == 5", at_most=10)}, candidates=100))
+    assert found.by_reason == {"slow": 100, "few": 10}
+    assert found.left_out == 2900
+
+
+@given(st.lists(st.integers(0, 1000), max_size=6), st.integers(0, 2000))
+def test_candidates_are_shared_out_evenly_and_wholly(wanted, total):
+    given_out = share_out(wanted, total)
+    assert sum(given_out) == min(total, sum(wanted))
+    short = [share for share, want in zip(given_out, wanted, strict=True) if share < want]
+    assert not short or max(given_out) - min(short) <= 1
+
+
+@pytest.mark.parametrize("candidates", [-1, 1_000_000])
+def test_a_number_of_candidates_that_cannot_be_is_told(candidates):
+    with opened(reviews(["a"])) as batch, pytest.raises(ShopmonError, match="candidates"):
+        select(batch, only({"r": "stars == 5"}, candidates=candidates))
+
+
+# --- rules ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+@pytest.mark.parametrize("words", [Words(), WORDS, Words(brands=("a",), wanted=("b",), complaints=())])
+def test_every_default_rule_can_be_read_and_asked(kind, words):
+    columns = {"query": ["a"], "product_text": ["b"], "label": ["E"], "title": ["c"], "text": ["d"], "stars": [4.0]}
+    with opened(columns, kind=kind) as batch:
+        found = select(batch, EdgeCaseSettings(words=words))
+    assert set(found.skipped) | set(found.by_reason) == set(default_rules(kind, words))
+    assert all("no column" in reason or "no reference" in reason for reason in found.skipped.values())
+
+
+def test_the_default_rules_for_a_brand_tell_praise_blame_and_others_apart():
+    texts = ["Nike shoes fit well", "Nike shoes fit well but are ugly", "Puma shoes", "Nike shoes: I want a refund"]
+    with opened(reviews(texts)) as batch:
+        found = select(batch, EdgeCaseSettings(words=WORDS))
+    assert [(row["row"], row["role"]) for row in found.rows.to_pylist()] == [
+        (1, "positive"), (2, "negative"), (3, "counterfactual"), (4, "counterfactual"),
+    ]  # fmt: skip
+
+
+def test_strong_words_against_the_stars_are_chosen_without_any_setting():
+    texts = [TEXTS[4], TEXTS[4], TEXTS[0], TEXTS[0], TEXTS[3]]
+    with opened(reviews(texts, [5, 1, 5, 1, 1])) as batch:
+        found = select(batch)
+    assert chosen(found, "stars_disagree") == [1, 4]
+
+
+def test_a_rule_of_ones_own_takes_the_place_of_a_default_rule():
+    with opened(reviews([TEXTS[4]], [1])) as batch:
+        found = select(batch, EdgeCaseSettings(rules={"stars_disagree": Rule("stars == 1", Role.REPLAY)}))
+    assert found.by_role == {"replay": 1}
+
+
+def test_a_rule_about_a_column_that_is_not_there_is_skipped_and_the_reason_told():
+    with opened(reviews(["a"])) as batch:
+        found = select(batch, only({"r": "price > 3", "s": "~label_disagrees", "t": "stars == 5"}))
+    assert found.skipped == {"r": "not examined: no column 'price'", "s": "not examined: no column 'prediction'"}
+    assert found.by_reason == {"t": 1}
+
+
+@pytest.mark.parametrize(
+    ("formula", "told"),
+    [("sentimnt < 0", "Did you mean 'sentiment'?"), ("stars = 3", "Write =="), ("sentiment", "Compare it"),
+     ("model_margin < 0.1", "shopmon retrain")],
+)  # fmt: skip
+def test_a_rule_that_cannot_be_understood_stops_the_selection(formula, told):
+    with opened(reviews(["a"])) as batch, pytest.raises(ShopmonError) as error:
+        select(batch, only({"mine": formula}))
+    assert told in str(error.value)
+    assert "mine" in str(error.value) or "model" in formula
+
+
+def test_rules_can_be_read_before_there_is_a_batch():
+    assert list(parse_rules({"a": Rule("whatever > 3")})) == ["a"]
+    with pytest.raises(ShopmonError, match="'a' may choose 0 rows"):
+        parse_rules({"a": Rule("whatever > 3", at_most=0)})
+
+
+# --- text is text ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "word", ["'; drop table batch; --", '"', "$b0", ".*", "<script>alert(1)</script>", "a|b", "\\", "%"]
+)
+def test_words_texts_and_names_are_never_code(word):
+    words = Words(brands=(word,))
+    columns = {**reviews([f"before {word} after", "before x after"]), f"col {word}": [word, "x"]}
+    name = f"col {word}"
+    rules = {word: Rule("mentions_brand"), "column": Rule(f'`{name}` == "x"')}
+    with opened(columns) as batch:
+        found = select(batch, only(rules, words=words))
+        assert batch.rows == 2
+    assert chosen(found, word) == [1]
+    assert chosen(found, "column") == [2]
+
+
+def test_nothing_stays_behind_in_the_database():
+    with opened(reviews(TEXTS)) as batch:
+        before = batch.rows_of("select table_name from information_schema.tables order by 1")
+        select(batch, only({"r": "sentiment > 0"}), known_hashes=pa.array(["x"]))
+        assert batch.rows_of("select table_name from information_schema.tables order by 1") == before
