@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from expectations.columns import FILE, ROW, Column
 from expectations.plans import CrossRowPlan, missing, value
@@ -16,17 +15,6 @@ def key(column: Column) -> str:
     if column.type in ("DOUBLE", "FLOAT"):
         return f"case when isnan({column.sql}) then null else {column.sql} + 0.0 end"
     return value(column)
-
-
-@dataclass(frozen=True)
-class Coarse:
-    """A number that is cheaper than the keys, and only has to be the same for rows of the same keys."""
-
-    sql: str
-    columns: Mapping[str, str]
-    """Columns that stand in it by name, so that each is computed once for a row."""
-    only: str
-    """SQL condition, asked of the candidates alone: which of them are compared."""
 
 
 def failing_rows(keys: Sequence[str], where: str, *, suspicious: str, failing: str) -> str:
@@ -43,15 +31,16 @@ def failing_rows(keys: Sequence[str], where: str, *, suspicious: str, failing: s
     )
 
 
-def coarsely_failing_rows(keys: Sequence[str], where: str, coarse: Coarse, *, failing: str) -> str:
-    """SQL: as `failing_rows`, for keys so costly that a coarser number is computed first, once, and kept."""
-    named = ", ".join(["*", *(f"{sql} as {name}" for name, sql in coarse.columns.items())])
+def coarsely_failing_rows(keys: Sequence[str], where: str, coarse: str, *, failing: str) -> str:
+    """SQL: as `failing_rows`, for keys so costly that a coarser number is computed first, once, and kept.
+
+    `coarse` is SQL: the same number for rows of the same keys, and null for rows that are not compared.
+    """
     return (
-        f"with coarse as materialized "
-        f"(select {FILE}, {ROW}, {coarse.sql} as number from (select {named} from batch) where {where}), "
+        f"with coarse as materialized (select {FILE}, {ROW}, {coarse} as number from batch where {where}), "
         "again as (select number from coarse group by number having count(*) > 1), "
         f"candidates as (select {FILE}, {ROW} from coarse semi join again using (number)) "
-        f"select {FILE}, {ROW} from batch semi join candidates using ({FILE}, {ROW}) where {coarse.only} "
+        f"select {FILE}, {ROW} from batch semi join candidates using ({FILE}, {ROW}) "
         f"qualify {_settled(failing, keys)}"
     )
 
@@ -69,7 +58,7 @@ def every_copy(asked: Asked, keys: Sequence[str], skipped: str, shown: tuple[Col
 
 def later_copies(
     asked: Asked, keys: Sequence[str], skipped: str, shown: tuple[Column, ...], also: str = "true",
-    coarse: Coarse | None = None,
+    coarse: str | None = None,
 ) -> CrossRowPlan:  # fmt: skip
     """The rows whose keys stand in an earlier row; `also` narrows which rows are compared at all."""
     where = all_of([asked.considered, f"not ({skipped})", also])

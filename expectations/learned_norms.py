@@ -159,7 +159,7 @@ class CutOffKind:
         return len(value) * _ENDINGS + ending % _ENDINGS
 
     def key_sql(self, expr: str) -> str:
-        ending = f"(31 * unicode(right({expr}, 2)) + unicode(right({expr}, 1))) % {_ENDINGS}"
+        ending = f"(31 * unicode(({expr})[-2]) + unicode(({expr})[-1])) % {_ENDINGS}"
         length = f"length({expr})"
         return f"({length} * {_ENDINGS} + case when {length} >= {_SHORTEST_CUT} then {ending} else 0 end)"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from expectations.columns import Column
-from expectations.cross_row_rules import Coarse, failing_rows, key, later_copies
+from expectations.cross_row_rules import failing_rows, key, later_copies
 from expectations.kinds import Holds
 from expectations.learned_norms import (
     MOST_CATEGORIES,
@@ -24,7 +24,7 @@ from expectations.sql import all_of
 from expectations.text_faults import (
     MOJIBAKE,
     TextFault,
-    coarse_letters_sql,
+    coarse_letters,
     foreign_language,
     last_day,
     later_than,
@@ -118,9 +118,15 @@ def _not_repeat(asked: Asked) -> CrossRowPlan:
         return later_copies(asked, [column.sql], missing(column), (column,), long_enough)
     letters = asked.batch.register("letters", _vectorised(letters_and_digits), ["VARCHAR"], "VARCHAR")
     form = letters_and_digits_sql(column.sql, f"{letters}({column.sql})")
-    columns, number = coarse_letters_sql(column.sql, form)
-    coarse = Coarse(number, columns, only=f"{form} <> ''")
-    return later_copies(asked, [form], missing(column), (column,), long_enough, coarse)
+    coarse = asked.batch.register("coarse letters", _coarse_letters, ["VARCHAR"], "BIGINT")
+    return later_copies(asked, [form], missing(column), (column,), long_enough, f"{coarse}({column.sql})")
+
+
+def _coarse_letters(texts: Any) -> Any:
+    import pyarrow as pa
+
+    written = texts.cast(pa.binary()).to_pylist()
+    return pa.array([None if one is None else coarse_letters(one) for one in written], pa.int64())
 
 
 def _records_not_repeat(asked: Asked) -> CrossRowPlan:

@@ -1,20 +1,25 @@
 r"""How can DuckDB's RE2 be asked what Python's `re.search` would say?
 
-On ASCII text the two agree about most of the syntax. Where they differ the pattern is rewritten: `\s` means more
-characters in Python, and `$` also matches before a last line end. What cannot be rewritten is left to Python.
-Alternatives at the top are asked one by one: each then has a literal or an anchor by which RE2 skips most of the text,
-which is three times as fast as one pattern that has neither.
+The two agree about most of the syntax. Where they differ the pattern is rewritten: `\s` means more characters in
+Python, and `$` also matches before a last line end. What cannot be rewritten is left to Python: some of it (`\w`,
+`\d`, `\b`, `(?i)`) only for texts that are not ASCII. Alternatives at the top are asked one by one: each then has a
+literal or an anchor by which RE2 skips most of the text, which is three times as fast as one pattern that has neither.
+Those that begin with the same literal stay together.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 
-_SPACE = r"\t-\r\x1c-\x20"
-"""ASCII characters that Python's `\\s` matches, as the inside of a class."""
-_PYTHON_ALONE = re.compile(r"\(\?(?!:|P<)|\\[0-9ZzuUNpPGQEAC]|\[\[:|\{,|[*+?}]\+|\[\]|\[\^\]")
+_SPACE = r"\t-\r\x1c-\x20\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
+"""Characters that Python's `\\s` matches, as the inside of a class."""
+_PYTHON_ALONE = re.compile(r"\(\?(?!:|P<)|(?<!\\)(?:\\\\)*\\[0-9ZzuUNpPGQEAC]|\[\[:|\{,|[*+?}]\+|\[\]|\[\^\]")
+_ONLY_OF_ASCII = frozenset([r"\w", r"\W", r"\d", r"\D", r"\b", r"\B"])
+"""What means the same in RE2 as long as the text is ASCII."""
 _TOKEN = re.compile(r"\\.|\[|\]|\(|\)|\||\$|.", re.DOTALL)
+_NO_LITERAL = frozenset("[](){}^$.*+?")
 _FLAG = "(?i)"
 
 
@@ -22,10 +27,11 @@ def re2_alternatives(pattern: str) -> tuple[str, ...] | None:
     r"""Patterns for RE2, of which one matches an ASCII text exactly when Python finds `pattern` in it.
 
     None where only Python can tell: look-around, back-references, flags other than a leading `(?i)`, `\Z`, …
-    A pattern that RE2 refuses for another reason must still be tried on it.
+    A pattern that RE2 refuses for another reason must still be tried on it. `for_any_text` says whether the same holds
+    of texts that are not ASCII.
 
-    >>> re2_alternatives(r"^\s|a$")
-    ('^[\\t-\\r\\x1c-\\x20]', 'a\\n?\\z')
+    >>> re2_alternatives(r"^ +|a$|ab")
+    ('^ +', 'a\\n?\\z|ab')
     >>> re2_alternatives(r"(?<=a)b") is None
     True
     """
@@ -33,9 +39,18 @@ def re2_alternatives(pattern: str) -> tuple[str, ...] | None:
     if _PYTHON_ALONE.search(body) or (flag and not body.isascii()):
         return None
     try:
-        return tuple(flag + "".join(part) for part in _alternatives(list(_rewritten(body))))
+        return tuple(flag + part for part in _together(_alternatives(list(_rewritten(body)))))
     except _OnlyPython:
         return None
+
+
+def for_any_text(pattern: str) -> bool:
+    r"""Whether what `re2_alternatives` gives holds of every text, and not of ASCII alone.
+
+    >>> for_any_text(r"\s$"), for_any_text(r"\w"), for_any_text("(?i)s")
+    (True, False, False)
+    """
+    return not (pattern.startswith(_FLAG) or _ONLY_OF_ASCII.intersection(_TOKEN.findall(pattern)))
 
 
 class _OnlyPython(Exception):
@@ -82,3 +97,9 @@ def _alternatives(pieces: list[str]) -> list[list[str]]:
         elif piece in "()":
             depth += 1 if piece == "(" else -1
     return parts
+
+
+def _together(parts: list[list[str]]) -> Iterator[str]:
+    """The alternatives, those with the same literal beginning as one: RE2 then looks for that once."""
+    for _, same in groupby(parts, key=lambda part: part[0] if part and part[0] not in _NO_LITERAL else object()):
+        yield "|".join("".join(part) for part in same)

@@ -13,7 +13,7 @@ from typing import Any
 from expectations.batch import Batch
 from expectations.columns import Column
 from expectations.kinds import Holds
-from expectations.patterns import re2_alternatives
+from expectations.patterns import for_any_text, re2_alternatives
 from expectations.plans import RowPlan, Unexaminable, missing, require, value
 from expectations.sql import Bound, all_of, any_of
 
@@ -135,7 +135,7 @@ def _matches(asked: Asked, column: Column, pattern: str) -> str:
     if alternatives is None or not all(_known_to_re2(asked.batch, one) for one in alternatives):
         return python
     found = any_of(f"regexp_matches({column.sql}, {asked.bound.to(one)})" for one in alternatives)
-    return f"case when {ascii_only(column)} then {found} else {python} end"
+    return f"({found})" if for_any_text(pattern) else f"case when {ascii_only(column)} then {found} else {python} end"
 
 
 def ascii_only(column: Column) -> str:

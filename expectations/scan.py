@@ -172,7 +172,9 @@ def _find_breaking(
     own = f"list_filter([{rules}]::integer[], lambda rule: rule is not null)"
     all_rules = f"list_sort(list_concat({own}, coalesce(flags, [])))" if flagged else own
     columns = ", ".join([FILE, ROW, f"{all_rules} as rules", *kept])
-    batch.rows_of(f"create table breaking as select {columns} from {joined} where {breaks}", bound)
+    # Kept before they are asked which rules they break: from few full chunks, Python is asked a few times only.
+    found = f"with found as materialized (select * from {joined} where {breaks})"
+    batch.rows_of(f"create table breaking as {found} select {columns} from found", bound)
 
 
 def _source(conditions: Iterable[str]) -> str:

@@ -28,6 +28,7 @@ from monitor.formula import Formula, FormulaError, Tree
 from monitor.profiles import Profile
 from monitor.retraining_set import text_hashes
 from monitor.signals import (
+    MODEL_SIGNALS,
     SAID,
     SIGNALS,
     Asked,
@@ -84,8 +85,8 @@ class EdgeCaseSettings:
     """A project's own, by name; one that is called like a default rule takes its place."""
     defaults: bool = True
     """Whether the rules that make sense for the kind without any setting are asked as well."""
-    candidates: int = 20_000
-    """Rows of a check for which dear signals are computed at most: some seconds of VADER (some 70 µs a text)."""
+    candidates: int = 10_000
+    """Rows of a check for which dear signals are computed at most: a second of VADER (some 90 µs a text)."""
     too_long: int = 512
     """Tokens beyond which a text is `too_long`; what DistilBERT reads (Sanh et al., 2019)."""
     matching: Matching = "words"
@@ -225,7 +226,7 @@ def _signals_of(formula: Formula, asked: Asked) -> dict[str, Signal]:
     found = {name: signal for name in formula.names if (signal := signal_named(name, asked)) is not None}
     formulas.check(formula, {name: s.holds for name, s in found.items()}, known=signal_names(asked))
     for name, signal in list(found.items()):
-        if name.startswith(("model_", "unwanted_probability")) and signal.is_dear and asked.model is None:
+        if name in MODEL_SIGNALS and asked.model is None:
             raise needs_model(name)
         if signal.formula is not None:  # what it stands for may lack something of its own
             found |= _signals_of(formulas.parse(signal.formula(asked.settings)), asked)

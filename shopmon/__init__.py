@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from shopmon.checking import check
+    from shopmon.labels import join_labels
     from shopmon.project import Project
+    from shopmon.references import set_reference
     from shopmon.starting import draft
 
-__all__ = ["Project", "__version__", "check", "draft"]
+__all__ = ["Project", "__version__", "check", "draft", "join_labels", "set_reference"]
 __version__ = "0.1.0"
 
 _FLOORS = ("expectations", "monitor", "retrain", "dashboards")
@@ -28,6 +30,8 @@ _HOMES = {
     "Project": "shopmon.project",
     "check": "shopmon.checking",
     "draft": "shopmon.starting",
+    "join_labels": "shopmon.labels",
+    "set_reference": "shopmon.references",
 }
 
 

@@ -111,7 +111,7 @@ def kleene(tree, row):
     return decisive if decisive in found else None if None in found else not decisive
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.sampled_from(TEXTS[:6]), st.sampled_from([1, 2, 5, None])), min_size=1, max_size=8),
     st.lists(_written, min_size=1, max_size=3),

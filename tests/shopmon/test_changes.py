@@ -1,0 +1,317 @@
+"""Comparing with a reference and learning from rows, as a person types it: set, check, label."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from jsonschema import Draft202012Validator
+
+import shopmon
+from monitor.retraining_set import RetrainingSet
+from shopmon import cli
+from shopmon.project import STORE_URL_VARIABLE, Project
+from shopmon.sample_data import Shift, reviews
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = Draft202012Validator(json.loads((ROOT / "docs" / "result.schema.json").read_text(encoding="utf-8")))
+ROWS = 2_000
+SETTINGS = """\
+[edge_cases]
+retrain_after = 20
+defaults = false
+
+[edge_cases.words]
+brands = ["Nike"]
+complaints = ["refund"]
+
+[edge_cases.rules.complains]
+when = 'brand == "Nike" & complains'
+role = "negative"
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    pq.write_table(reviews(ROWS, seed=1), folder / "good.parquet")
+    shift = Shift(price_factor=1.4, brand_share=0.3, complaint_share=0.4)
+    pq.write_table(reviews(ROWS, seed=1, start=ROWS, shift=shift), folder / "new.parquet")
+    pq.write_table(reviews(ROWS, seed=1, start=2 * ROWS), folder / "same.parquet")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def shop(tmp_path, monkeypatch, data):
+    monkeypatch.delenv(STORE_URL_VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    handler = signal.getsignal(signal.SIGTERM)
+    (tmp_path / "shopmon.toml").write_text(SETTINGS)
+    for file in data.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    yield tmp_path
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def typed(capfd):
+    def run(*words):
+        capfd.readouterr()
+        code = cli.main(list(words))
+        said = capfd.readouterr()
+        assert "Traceback" not in said.err
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def document(typed):
+    def run(*words):
+        code, out, _ = typed(*words, "--json")
+        told = json.loads(out)
+        assert [e.message for e in SCHEMA.iter_errors(told)] == []
+        return code, told
+
+    return run
+
+
+def test_without_a_reference_drift_is_not_examined_and_says_how_to_set_one(typed):
+    code, out, _ = typed("check", "same.parquet")
+    assert code == 0
+    assert "Drift       not examined: there is no reference; set one with: shopmon reference set FILE" in out
+
+
+def test_a_reference_is_set_once_and_its_file_is_not_needed_afterwards(typed, document, shop):
+    code, out, _ = typed("reference", "set", "good.parquet")
+    assert code == 0
+    assert "2,000 rows" in out
+    (shop / "good.parquet").unlink()
+    code, told = document("check", "new.parquet")
+    assert code == 0, "drift alone fails nothing"
+    assert told["drift"]["status"] == "drifted"
+    assert {"price", "brand", "text"} <= {c["column"] for c in told["drift"]["columns"] if c["drifted"]}
+    assert Path(told["artifacts"]["drift"]).stat().st_size > 100_000
+    assert json.loads(Path(told["artifacts"]["evidently"]).read_text())
+    price = next(c for c in told["drift"]["columns"] if c["column"] == "price" and c["drifted"])
+    assert price["evidently"]["drifted"] is True
+
+
+def test_the_summary_says_what_changed_where_and_shows_a_row(typed):
+    typed("reference", "set", "good.parquet")
+    _, out, _ = typed("check", "new.parquet")
+    assert "columns, against good.parquet (2,000 rows)" in out
+    assert '"refund" 0' in out
+    assert "mostly where" in out
+    assert "brand = Nike" in out
+    assert "e.g. row" in out
+
+
+def test_a_batch_of_the_same_shop_is_stable(document):
+    cli.main(["reference", "set", "good.parquet"])
+    _, told = document("check", "same.parquet")
+    assert told["drift"]["status"] == "stable"
+    assert told["drift"]["reference_rows"] == ROWS
+
+
+def test_drift_fails_a_check_where_the_project_says_so(document, shop):
+    (shop / "shopmon.toml").write_text(SETTINGS + "[drift]\nfail = true\n")
+    cli.main(["reference", "set", "good.parquet"])
+    assert document("check", "new.parquet")[0] == 1
+    assert document("check", "same.parquet")[0] == 0
+
+
+def test_another_file_may_stand_in_for_the_reference(document, shop):
+    cli.main(["reference", "set", "good.parquet"])
+    _, told = document("check", "new.parquet", "--reference", "new.parquet")
+    assert told["drift"]["status"] == "stable"
+    assert told["drift"]["reference"] == "new.parquet"
+    kept = list((shop / ".shopmon" / "references" / "files").iterdir())
+    assert document("check", "new.parquet", "--reference", "new.parquet")[1]["drift"]["status"] == "stable"
+    assert list((shop / ".shopmon" / "references" / "files").iterdir()) == kept, "the file is profiled once"
+    assert document("check", "same.parquet")[1]["drift"]["reference"] == "good.parquet"
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_by_a_column_everything_is_compared_within_its_values(document, counted):
+    cli.main(["reference", "set", "good.parquet", *(["--by", "brand"] if counted else [])])
+    _, told = document("check", "new.parquet", "--by", "brand")
+    segments = {c["segment"] for c in told["drift"]["columns"]}
+    assert "brand = Nike" in segments
+    assert "brand = Nike" in {c["segment"] for c in told["drift"]["columns"] if c["drifted"]}
+
+
+def test_evidently_s_workspace_gets_the_run(document, shop):
+    cli.main(["reference", "set", "good.parquet"])
+    code, _ = document("check", "same.parquet", "--evidently-workspace", "ws")
+    assert code == 0
+    assert any((shop / "ws").rglob("*.json"))
+
+
+def test_only_the_rules_are_asked_where_that_is_wanted(document, shop):
+    cli.main(["reference", "set", "good.parquet"])
+    _, told = document("check", "new.parquet", "--only-rules")
+    assert (told["drift"]["status"], told["edge_cases"]["status"]) == ("not examined", "not examined")
+    assert not (shop / ".shopmon" / "retraining").exists()
+
+
+def test_what_a_reference_is_can_be_shown(typed):
+    code, _, err = typed("reference", "show")
+    assert code == 2
+    assert "no reference is set here. Set one with: shopmon reference set FILE" in " ".join(err.split())
+    typed("reference", "set", "good.parquet")
+    code, out, _ = typed("reference", "show", "--json")
+    told = json.loads(out)
+    assert (told["kind"], told["rows"], told["columns"]["text"]) == ("reviews", ROWS, "text")
+    assert "text" in typed("reference", "show")[1]
+
+
+def test_a_damaged_reference_is_told_and_can_be_set_anew(typed, shop):
+    typed("reference", "set", "good.parquet")
+    (kept,) = [path for path in (shop / ".shopmon" / "references" / "reviews").iterdir() if path.is_file()]
+    kept.write_bytes(kept.read_bytes()[:200])
+    code, _, err = typed("check", "same.parquet")
+    assert code == 2
+    assert "reference set" in err
+    assert typed("reference", "set", "good.parquet")[0] == 0
+    assert typed("check", "same.parquet")[0] == 0
+
+
+def test_a_bad_reference_leaves_the_one_before_it(typed, document):
+    typed("reference", "set", "good.parquet")
+    code, _, err = typed("reference", "set", "nowhere.parquet")
+    assert code == 2
+    assert "nowhere.parquet" in err
+    assert document("check", "same.parquet")[1]["drift"]["reference"] == "good.parquet"
+
+
+# --- edge cases ------------------------------------------------------------------------------------------------------
+
+
+def test_edge_cases_are_selected_with_reasons_and_gathered_once(document, shop):
+    _, told = document("check", "new.parquet")
+    cases = told["edge_cases"]
+    assert cases["selected"] == cases["by_reason"]["complains"] == cases["added"] > 20
+    assert cases["by_role"] == {"negative": cases["selected"]}
+    rows = pq.read_table(told["artifacts"]["edge_cases"]).to_pylist()
+    table = reviews(ROWS, seed=1, start=ROWS, shift=Shift(price_factor=1.4, brand_share=0.3, complaint_share=0.4))
+    for row in rows:
+        assert table.column("text")[row["row"] - 1].as_py() == row["text"]
+        assert "refund" in row["text"].lower()
+    _, again = document("check", "new.parquet")
+    assert (again["edge_cases"]["selected"], again["edge_cases"]["added"]) == (cases["selected"], 0)
+    assert again["edge_cases"]["retraining_set_rows"] == cases["added"]
+
+
+def test_a_gathered_row_knows_its_batch_file_and_run(document):
+    _, told = document("check", "new.parquet")
+    row = next(iter(RetrainingSet(Path(".shopmon/retraining")).read().read_all().to_pylist()))
+    assert row["run_id"] == told["run_id"]
+    assert (row["file"], row["batch"]) == ("new.parquet", told["sources"][0]["sha256"])
+    assert (row["kind"], row["role"], row["reasons"]) == ("reviews", "negative", ["complains"])
+
+
+def test_enough_gathered_rows_are_announced(typed):
+    _, out, _ = typed("check", "new.parquet")
+    assert "of 20 gathered" in out
+    assert "enough has gathered to retrain" in out
+
+
+def test_quarantined_rows_are_neither_compared_nor_learnt_from(document, shop):
+    frame = pd.read_parquet("new.parquet")
+    bad = frame["text"].str.contains("refund")
+    frame.loc[bad, "stars"] = 9
+    (shop / "bad.parquet").unlink(missing_ok=True)
+    frame.to_parquet("bad.parquet")
+    code, told = document("check", "bad.parquet")
+    assert code == 1
+    assert told["edge_cases"]["selected"] == 0
+    assert told["edge_cases"]["looked_at"] <= ROWS - int(bad.sum())
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("mentions_brnd", "mentions_brand"),
+        ("stars = 3", "=="),
+        ("mentions_brand &", "rule 'odd'"),
+        ("unwanted_probability > 0.1", "model"),
+    ],
+)
+def test_a_rule_that_cannot_be_understood_is_told_and_nothing_is_left(typed, shop, when, said):
+    (shop / "shopmon.toml").write_text(f"[edge_cases.rules.odd]\nwhen = '{when}'\n")
+    code, out, err = typed("check", "same.parquet")
+    assert (code, out) == (2, "")
+    assert said in err
+    assert list((shop / ".shopmon" / "runs").iterdir()) == []
+
+
+def test_signals_are_listed_for_people_and_machines(typed):
+    code, out, _ = typed("signals")
+    assert code == 0
+    assert "mentions_brand" in out
+    assert {"name", "is", "says"} == set(json.loads(typed("signals", "--json")[1])[0])
+
+
+def test_late_labels_join_by_id_and_by_text(typed):
+    typed("check", "new.parquet")
+    rows = RetrainingSet(Path(".shopmon/retraining")).read().read_all().to_pylist()
+    labels = pd.DataFrame({"id": [rows[0]["id"], "nobody"], "label": ["bad", "good"]})
+    labels.to_csv("labels.csv", index=False)
+    code, out, _ = typed("label", "labels.csv", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert (told["new"], told["joined"], told["unknown"]) == (2, 1, 1)
+    pd.DataFrame({"said": [rows[1]["text"]], "verdict": ["fine"]}).to_parquet("texts.parquet")
+    assert typed("label", "texts.parquet", "--text", "said", "--label", "verdict")[0] == 0
+    found = {r["id"]: r["label"] for r in RetrainingSet(Path(".shopmon/retraining")).read().read_all().to_pylist()}
+    assert (found[rows[0]["id"]], found[rows[1]["id"]]) == ("bad", "fine")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("label", "nowhere.csv"), "nowhere.csv"),
+        (("label", "new.parquet"), "has no column 'label'"),
+        (("label", "new.parquet", "--label", "stars"), "Say which: --kind"),
+        (("reference", "set"), "Missing argument"),
+        (("reference", "set", "new.parquet", "--by", "price"), "price"),
+        (("check", "new.parquet", "--reference", "nowhere.parquet"), "nowhere.parquet"),
+    ],
+)
+def test_what_cannot_run_ends_with_2_and_says_what_to_do(typed, words, said):
+    code, out, err = typed(*words)
+    assert (code, out) == (2, "")
+    assert said in " ".join(err.split())
+
+
+def test_a_check_killed_at_any_moment_loses_and_doubles_nothing(shop):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "shopmon", "check", "new.parquet", "-q"]
+    for wait in (2.0, 3.0, 3.5):
+        running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        running.kill()
+        running.wait()
+    assert subprocess.run(command, env=environment, capture_output=True).returncode == 0
+    killed = RetrainingSet(shop / ".shopmon" / "retraining").read(["text_hash"]).read_all().to_pylist()
+    (shop / "other").mkdir()
+    (shop / "other" / "shopmon.toml").write_text(SETTINGS)
+    shopmon.check("new.parquet", project=Project.of(shop / "other"))
+    whole = RetrainingSet(shop / "other" / ".shopmon" / "retraining").read(["text_hash"]).read_all().to_pylist()
+    assert sorted(r["text_hash"] for r in killed) == sorted(r["text_hash"] for r in whole)
+
+
+def test_python_sets_a_reference_and_joins_labels(shop):
+    reference = shopmon.set_reference("good.parquet")
+    assert reference.rows == ROWS
+    result = shopmon.check(pd.read_parquet("new.parquet"))
+    assert result.drift.status == "drifted"
+    assert "price" in {c.column for c in result.drift.drifted}
+    assert shopmon.join_labels.__doc__
