@@ -148,6 +148,7 @@ def _examined_or_error(request: Request, project: Project, begun: _Begun) -> Che
 def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, folder: Path) -> CheckResult:
     """Batch, suite, validation, drift, edge cases: the way of the data, top to bottom."""
     from expectations.batch import open_batch
+    from expectations.quarantine import check_writable, write_good
     from expectations.suite import built_in, load_suite
     from expectations.validation import validate
 
@@ -168,16 +169,21 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
                 f"{chosen} is a suite for {suite.kind}, and the batch is taken for {batch.kind}",
                 advice=f"Say what the batch is (--kind {suite.kind}), or give a suite for {batch.kind}.",
             )
+        good = Path(request.write_good).absolute() if request.write_good else None
+        if good is not None:
+            check_writable(batch, good)
         validation = validate(
             batch,
             suite,
             folder=folder,
             engine=request.engine or check_settings.engine.value,
             unreadable_allowed=check_settings.unreadable_allowed,
-            write_good=Path(request.write_good).absolute() if request.write_good else None,
             progress=request.progress,
         )
         compared, cases = _beyond_rules(request, project, batch, folder, begun.run_id)
+        if good is not None:  # last: a check that is interrupted leaves nothing behind
+            request.progress("writing the good rows")
+            write_good(batch, good)
         final = project.runs.absolute() / begun.run_id
         artifacts = _artifacts(request, validation, final, begun.run_id, batch, suite.name)
         artifacts |= {name: final / file for name, file in compared.artifacts.items()}

@@ -292,6 +292,11 @@ def init(
 reference_app = typer.Typer(
     rich_markup_mode=None,
     help="What batches are compared with: set it, or see it.",
+    epilog="""\
+\b
+Examples:
+  shopmon reference set data/good.parquet
+  shopmon reference show""",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -340,7 +345,14 @@ def reference_set(
     return _show_reference(made, as_json)
 
 
-@reference_app.command("show")
+@reference_app.command(
+    "show",
+    epilog="""\
+\b
+Examples:
+  shopmon reference show
+  shopmon reference show --kind reviews --json""",
+)
 def reference_show(
     kind: KindOption = None,
     project: ProjectFolder = None,
@@ -402,7 +414,13 @@ def label(
     return PASSED
 
 
-@app.command()
+@app.command(
+    epilog="""\
+\b
+Examples:
+  shopmon signals
+  shopmon signals --json | jq -r '.[].name'"""
+)
 def signals(as_json: AsJson = False) -> int:
     """List what the formula of an edge-case rule may name, and what each signal says of a row."""
     from monitor.signals import MODEL_SIGNALS, SIGNALS

@@ -48,9 +48,9 @@ def join_labels(
 
     project = Project.of(project)
     gathered = RetrainingSet(project.retraining, progress=progress)
-    kind = kind or project.kind or _only_kind(gathered)
     with TemporaryDirectory(prefix="shopmon-") as scratch:
         labels = _read(file, keys, Path(scratch), project, progress)
+    kind = kind or project.kind or _only_kind(gathered)
     progress("joining labels")
     source = without_password(str(file))
     return gathered.add_labels(labels, kind=kind, run_id=new_run_id(datetime.now(UTC)), source=source)

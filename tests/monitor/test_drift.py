@@ -128,7 +128,7 @@ def test_segments_of_the_sample_are_those_that_were_counted(profiled):
 
 
 def test_a_segment_that_is_no_category_is_told(reference, profiled):
-    with pytest.raises(ShopmonError, match="'price': it is no category there.*brand"):
+    with pytest.raises(ShopmonError, match=r"'price': it is no category there.*brand"):
         compare_with(reference, profiled(reviews(200, seed=2)), DriftSettings(segments=("price",)))
 
 
