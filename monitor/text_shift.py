@@ -29,6 +29,10 @@ Sparse: TypeAlias = "csr_matrix[Any]"
 
 LEAST_TEXTS = 4
 """Texts that must hold a word before it is looked at: rarer ones cannot tell two samples apart."""
+MOST_WORDS = 20_000
+"""Words looked at, those of most texts first: bounds memory where texts are long."""
+MOST_PAIRS = 10_000_000
+"""Pairs of words in one text that topics may be learnt from: bounds memory where texts are long."""
 TOPICAL = 0.03
 """Share of the texts up to which a word says what a text is about; commoner words would join every topic."""
 COMPANY = 6
@@ -160,7 +164,7 @@ def compare_texts(
     >>> from monitor.text_shift import compare_samples
     >>> shift = compare_samples(["a warm coat", "a thin coat"] * 50, ["a warm coat", "a wool dress"] * 50)
     >>> [word.word for word in shift.words]
-    ['dress', 'thin', 'wool', 'coat']
+    ['coat', 'dress', 'thin', 'wool']
     """
     shift = compare_samples(reference_sample, current_sample, settings)
     if reference.rows <= shift.reference and current.rows <= shift.current:
@@ -223,14 +227,21 @@ def _pool(texts: Sequence[str], reference: int) -> _Pool:
     lists = [[codes.setdefault(word, len(codes)) for word in dict.fromkeys(tokens(text))] for text in texts]
     flat = np.fromiter(chain.from_iterable(lists), np.int64)
     rows = np.repeat(np.arange(len(texts)), np.fromiter(map(len, lists), np.int64, len(lists)))
-    enough = np.flatnonzero(np.bincount(flat, minlength=len(codes)) >= LEAST_TEXTS)
+    names = list(codes)
+    enough = _fullest(np.bincount(flat, minlength=len(codes)), LEAST_TEXTS, MOST_WORDS)
+    enough = np.array(sorted(enough, key=names.__getitem__), dtype=np.intp)
     column = np.full(len(codes), -1)
     column[enough] = np.arange(len(enough))
     kept = column[flat] >= 0
     where = (rows[kept], column[flat[kept]])
     holds = csr_matrix((np.ones(kept.sum(), np.float32), where), shape=(len(texts), len(enough)))
-    names = list(codes)
     return _Pool(tuple(names[i] for i in enough), holds, reference, len(texts) - reference)
+
+
+def _fullest(counts: NDArray[np.int64], least: int, most: int) -> NDArray[np.intp]:
+    """Where the counts are not below `least`: at most so many places, those of the highest counts first."""
+    enough = np.flatnonzero(counts >= least)
+    return enough[np.argsort(-counts[enough], kind="stable")[:most]]
 
 
 def _labels(texts: Sequence[str], reference: int, permutations: int) -> NDArray[np.float32]:
@@ -269,7 +280,7 @@ def _topics(pool: _Pool) -> _Topics:
     """Grow one topic from each word that is not common: the words whose company is closest, by their correlation."""
     from scipy.sparse import csr_matrix, diags, identity
 
-    members = np.flatnonzero(pool.counts <= max(TOPICAL * pool.texts, LEAST_TEXTS))
+    members = _topical(pool)
     held = pool.holds[:, members].tocsr()
     together = (held.T.tocsr() @ held).tocsr()
     seeds, company, closeness = _closest(together, pool.counts[members], pool.texts)
@@ -281,6 +292,14 @@ def _topics(pool: _Pool) -> _Topics:
     variance -= (scaled @ pool.counts[members]) ** 2 / pool.texts
     weights = (diags(1 / np.sqrt(np.maximum(variance, 0.25))) @ grown).tocsr().astype(np.float32)
     return _Topics(members, weights)
+
+
+def _topical(pool: _Pool) -> NDArray[np.intp]:
+    counts = pool.counts
+    members = np.flatnonzero(counts <= min(max(TOPICAL * pool.texts, LEAST_TEXTS), pool.texts - 1))
+    while np.square(np.asarray(pool.holds[:, members].sum(axis=1), dtype=float)).sum() > MOST_PAIRS:
+        members = np.sort(members[np.argsort(-counts[members], kind="stable")[: len(members) * 2 // 3]])
+    return members
 
 
 def _closest(together: Sparse, counts: Floats, texts: int) -> tuple[NDArray[Any], NDArray[Any], Floats]:
@@ -304,17 +323,19 @@ def _closest(together: Sparse, counts: Floats, texts: int) -> tuple[NDArray[Any]
 
 def _statistics(z: NDArray[np.float32], topical: NDArray[np.float32]) -> dict[str, Floats]:
     """Large where: one word shouts; many words whisper; a new topic came up; topics came or went."""
-    nothing = np.zeros(z.shape[1])
     if not len(z):
-        return {"loudest word": nothing}
-    rising = np.maximum(topical - LOUD, 0) ** 2
-    changed = np.maximum(np.abs(topical) - ASTIR, 0) ** 2
+        return {"loudest word": np.zeros(z.shape[1])}
     return {
-        "loudest word": np.abs(z).max(axis=0).astype(float),
-        "many words": (z**2).sum(axis=0, dtype=float),
-        "rising topics": np.sqrt(rising.sum(axis=0, dtype=float)) if len(topical) else nothing,
-        "changed topics": np.sqrt(changed.sum(axis=0, dtype=float)) if len(topical) else nothing,
+        "loudest word": np.maximum(z.max(axis=0), -z.min(axis=0)).astype(float),
+        "many words": _squares(z),
+        "rising topics": np.sqrt(_squares(np.maximum(topical - LOUD, 0))),
+        "changed topics": np.sqrt(_squares(np.maximum(np.abs(topical) - ASTIR, 0))),
     }
+
+
+def _squares(values: NDArray[np.float32]) -> Floats:
+    """(n, relabellings) → (relabellings,) sums of squares; 0 where n is 0."""
+    return np.asarray(np.einsum("ij,ij->j", values, values, dtype=np.float64), dtype=float)
 
 
 def _embedding_distance(vectors: Floats, labels: NDArray[np.float32], texts: int) -> Floats:
@@ -339,7 +360,9 @@ def _joined(values: Mapping[str, Floats]) -> Floats:
     The loudest (Tippett) sees what shows in one of them alone, the sum (Fisher) what shows a little in each.
     """
     evidence = np.array([_surprise(value) for value in values.values()])
-    return np.maximum(_surprise(evidence.max(axis=0)), _surprise(evidence.sum(axis=0)))
+    loudest, together = _surprise(evidence.max(axis=0)), _surprise(evidence.sum(axis=0))
+    joint: Floats = np.maximum(loudest, together)
+    return joint
 
 
 def _surprise(values: Floats) -> Floats:
@@ -354,7 +377,8 @@ def _surprise(values: Floats) -> Floats:
     if excess <= 0:
         return np.asarray(ranked)
     start = -np.log(tail.mean())
-    return np.where(tail, start + (rounded - cut) / excess, np.minimum(ranked, start))
+    surprise: Floats = np.where(tail, start + (rounded - cut) / excess, np.minimum(ranked, start))
+    return surprise
 
 
 def _p_value(joint: Floats) -> float:
@@ -409,7 +433,7 @@ def _direction(z: Floats, topics: _Topics, topical: Floats) -> Floats:
 
 def _words(pool: _Pool, z: NDArray[np.float32], direction: Floats, settings: TextSettings) -> tuple[WordShift, ...]:
     observed = z[:, 0]
-    chosen = _significant(np.abs(z), settings)
+    chosen = _significant(z, settings)
     if not len(chosen):
         agreeing = np.maximum(observed * direction, 0)
         chosen = np.lexsort((np.arange(len(observed)), -agreeing))[: settings.words]
@@ -426,14 +450,14 @@ def _word(word: str, before: int, after: int, reference: int, current: int, z: f
     return WordShift(word, before / reference, after / current, z, before, after)
 
 
-def _significant(loudness: NDArray[np.float32], settings: TextSettings) -> NDArray[np.intp]:
+def _significant(z: NDArray[np.float32], settings: TextSettings) -> NDArray[np.intp]:
     """The words that stand out by themselves, the loudest first (Westfall and Young's step-down)."""
-    order = np.lexsort((np.arange(len(loudness)), -loudness[:, 0]))
-    for rank in range(min(settings.words, len(order))):
-        rest = loudness[order[rank:]].max(axis=0)
-        if np.mean(rest >= rest[0] - 1e-6) > settings.level:
-            return order[:rank]
-    return order[: settings.words]
+    order = np.lexsort((np.arange(len(z)), -np.round(np.abs(z[:, 0]), 3)))
+    first, rest = order[: settings.words], order[settings.words :]
+    bar = np.abs(z[rest]).max(axis=0, initial=0)
+    bars = np.maximum.accumulate(np.vstack([bar, np.abs(z[first[::-1]])]))[:0:-1]
+    enough = np.mean(bars >= bars[:, :1] - 1e-6, axis=1) <= settings.level
+    return first[: len(first) if enough.all() else int(np.argmin(enough))]
 
 
 def _typical(pool: _Pool, direction: Floats, texts: Sequence[str], after: Sequence[int], most: int) -> tuple[int, ...]:
