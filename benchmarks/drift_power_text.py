@@ -50,13 +50,14 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="1,000 repeats, 100 of Evidently")
     parser.add_argument("--only", default="", help="only cells whose name holds this")
     parser.add_argument("--texts", type=int, default=0, help="only cells of so many texts a side")
+    parser.add_argument("--shares", type=float, nargs="*", help="only cells in which these shares were replaced (0–1)")
     said = parser.parse_args()
     repeats, of_evidently = (1000, 100) if said.full else (said.repeats, said.evidently_repeats)
     print(f"α = 0.05 and 0.05/11 = {LEVELS[1]:.4f}; {repeats} repeats a cell, of Evidently {of_evidently}\n")
     print("| texts | a side | replaced | ours | ours, α/11 | loudest word | loudest word, α/11 | Evidently | s |")
     print("|---|---|---|---|---|---|---|---|---|")
     for cell in cells():
-        if said.only in cell.name and said.texts in (0, cell.texts):
+        if said.only in cell.name and said.texts in (0, cell.texts) and (not said.shares or cell.share in said.shares):
             print(line(cell, repeats, of_evidently), flush=True)
 
 
@@ -71,15 +72,20 @@ def cells() -> Iterator[Cell]:
 
 
 def line(cell: Cell, repeats: int, of_evidently: int) -> str:
-    drawn = [cell.draw(np.random.default_rng([zlib.crc32(cell.name.encode()), cell.texts, i])) for i in range(repeats)]
-    started = time.process_time()
-    ours = np.array([compare_samples(*pair).p_value for pair in drawn])
-    seconds = (time.process_time() - started) / repeats
-    loudest = np.array([loudest_word(*pair) for pair in drawn])
-    evidently = f"{np.mean([drifts_by_evidently(*pair) for pair in drawn[:of_evidently]]):.2f}" if of_evidently else ""
-    rates = [f"{np.mean(p <= level):.3f}" for p in (ours, loudest) for level in LEVELS]
+    ours, loudest, evidently, seconds = [], [], [], 0.0
+    for i in range(repeats):
+        pair = cell.draw(np.random.default_rng([zlib.crc32(cell.name.encode()), cell.texts, i]))
+        started = time.process_time()
+        ours.append(compare_samples(*pair).p_value)
+        seconds += (time.process_time() - started) / repeats
+        loudest.append(loudest_word(*pair))
+        if i < of_evidently:
+            evidently.append(drifts_by_evidently(*pair))
+        print(f"\r{cell.name}, {cell.texts}: {i + 1} of {repeats}", end="", file=sys.stderr, flush=True)
+    rates = [f"{np.mean(np.array(p) <= level):.3f}" for p in (ours, loudest) for level in LEVELS]
     share = "" if np.isnan(cell.share) else f"{100 * cell.share:g} %"
-    return f"| {' | '.join([cell.name, str(cell.texts), share, *rates, evidently, f'{seconds:.2f}'])} |"
+    verdict = f"{np.mean(evidently):.2f}" if evidently else ""
+    return f"| {' | '.join([cell.name, str(cell.texts), share, *rates, verdict, f'{seconds:.2f}'])} |"
 
 
 # Where the texts come from

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from expectations.batch import Batch
 from expectations.columns import FILE, ROW
 from expectations.errors import ShopmonError
-from expectations.sql import any_of, quoted
+from expectations.sql import Bound, any_of, quoted
 from monitor import formula as formulas
 from monitor.formula import Formula, FormulaError, Tree
 from monitor.profiles import Profile
@@ -46,6 +46,7 @@ from monitor.signals import (
 CHUNK = 50_000
 """Texts for which a dear signal is computed at once: bounds memory."""
 _KNOWN = "texts_gathered_before"
+_LOWERED = "said_in_lower_case"
 _CANDIDATES, _DRAWS = "edge_case_candidates", "edge_case_draws"
 MOST_DRAWN = 999_999
 """Rows that one rule may choose or look at in one check: the most that DuckDB's `min(value, n)` keeps."""
@@ -272,7 +273,7 @@ def select(
         batch.connection.register(_KNOWN, pa.table({"text_hash": known_hashes}))
         known = _KNOWN
     try:
-        asked = Asked(batch, settings.signals, reference=reference, known_hashes=known, model=model_signals)
+        asked = Asked(batch, settings.signals, Bound(), reference, known, model_signals, _LOWERED)
         asking, signals, skipped = _askable(settings, asked)
         return _selected(asked, settings, relation, asking, signals, skipped, progress)
     finally:
@@ -402,6 +403,7 @@ class _Scan:
 
     def _flagged(self, rows: str) -> str:
         """SQL: the rows with the signals that read the text, each only where a rule depends on it, and rules' flags."""
+        rows = f"(select *, lower({SAID}) as {_LOWERED} from {rows})"
         for number, name in enumerate(self.slow):
             unknown = self.slow[number:]
             depends = [self._open(one, unknown) for one in self.asking if name in formulas.names_of(one.tree)]

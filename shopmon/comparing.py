@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from expectations.batch import Batch
+    from monitor.drift import DriftSettings
+    from monitor.edge_cases import EdgeCases
     from monitor.profiles import Profile
     from monitor.reference import Reference
+
+_HEARTBEAT = 0.2
+"""Seconds at most from Ctrl-C until it is noticed."""
 
 
 @dataclass(frozen=True)
@@ -37,24 +43,49 @@ class Compared:
     """What changed, and what was written about it."""
 
     section: DriftSection
-    reference: Reference | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
     """Name → file in the run's folder."""
 
 
-def compare_batch(batch: Batch, request: Request, project: Project, *, folder: Path, run_id: str) -> Compared:
-    """Hold the good rows of a batch against the project's reference, or against the one that was asked for."""
+def beyond_rules(
+    batch: Batch, request: Request, project: Project, *, folder: Path, run_id: str
+) -> tuple[Compared, EdgeCaseSection]:
+    """What changed since the reference, and which rows a model should learn from; both look at good rows only.
+
+    The reference is the project's, or the one that was asked for. The selected rows are put into the retraining set,
+    each once, after everything else has gone well.
+    """
     concept = _concept(batch, request)
     reference = _reference(batch, request, project)
-    if reference is None:
-        return Compared(DriftSection(concept=concept))
-    if batch.row_of(f"select count(*) from {GOOD}") == (0,):
-        return Compared(DriftSection(reason="no good row is left to compare", concept=concept), reference)
-    from monitor.drift import compare_with
+    sides = _sides(batch, request, project, reference) if reference else None
+    # Python compares the samples while DuckDB looks for rows to learn from: neither waits for the other.
+    with ThreadPoolExecutor(1, thread_name_prefix="shopmon-compare") as beside:
+        comparing = beside.submit(_compared, sides, batch, request, project, folder, run_id)
+        found = _selected(batch, request, project, reference)
+        while wait([comparing], timeout=_HEARTBEAT).not_done:  # woken now and then, to hear of Ctrl-C
+            pass
+        compared = comparing.result()
+    section = replace(compared.section, concept=concept)
+    return replace(compared, section=section), _gathered(found, batch, request, project, folder, run_id)
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """A batch and what it is compared with."""
+
+    reference: Reference
+    current: Profile | None
+    """None where no good row is left."""
+    settings: DriftSettings
+
+
+def _sides(batch: Batch, request: Request, project: Project, reference: Reference) -> _Sides:
     from monitor.profiles import profile
 
     own = {own: role for role, own in batch.mapping.items()}
     settings = drift_settings(project, [own.get(name, name) for name in request.by])
+    if batch.row_of(f"select count(*) from {GOOD}") == (0,):
+        return _Sides(reference, None, settings)
     request.progress("profiling the batch")
     current = profile(
         batch,
@@ -64,10 +95,22 @@ def compare_batch(batch: Batch, request: Request, project: Project, *, folder: P
         relation=GOOD,
         progress=request.progress,
     )
-    files = [source.found.name for source in batch.parts]
-    section = compare_with(reference, current, settings, files=files, progress=request.progress)
-    section, artifacts = _with_evidently(section, reference, current, request, project, folder, run_id)
-    return Compared(replace(section, concept=concept), reference, artifacts)
+    return _Sides(reference, current, settings)
+
+
+def _compared(
+    sides: _Sides | None, batch: Batch, request: Request, project: Project, folder: Path, run_id: str
+) -> Compared:
+    from monitor.drift import compare_with
+
+    if sides is None:
+        return Compared(DriftSection())
+    if sides.current is None:
+        return Compared(DriftSection(reason="no good row is left to compare"))
+    files = [part.found.name for part in batch.parts]
+    section = compare_with(sides.reference, sides.current, sides.settings, files=files, progress=request.progress)
+    section, artifacts = _with_evidently(section, sides.reference, sides.current, request, project, folder, run_id)
+    return Compared(section, artifacts)
 
 
 def _reference(batch: Batch, request: Request, project: Project) -> Reference | None:
@@ -138,27 +181,32 @@ def _with_evidently(
     return replace(section, columns=columns), {name: file.name for name, file in files.items() if file}
 
 
-def learn_from(
-    batch: Batch, request: Request, project: Project, *, folder: Path, run_id: str, reference: Reference | None
-) -> EdgeCaseSection:
-    """Select the rows a model should learn from, and put them into the retraining set, each once."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
+def _selected(batch: Batch, request: Request, project: Project, reference: Reference | None) -> EdgeCases:
     from monitor.edge_cases import select
     from monitor.retraining_set import RetrainingSet
 
-    said = project.settings.edge_cases
-    gathered = RetrainingSet(project.retraining)
     request.progress("selecting edge cases")
-    found = select(
+    return select(
         batch,
         edge_case_settings(project),
         relation=GOOD,
         reference=reference.profile if reference else None,
-        known_hashes=gathered.known_hashes(batch.kind),
+        known_hashes=RetrainingSet(project.retraining).known_hashes(batch.kind),
         progress=request.progress,
     )
+
+
+def _gathered(
+    found: EdgeCases, batch: Batch, request: Request, project: Project, folder: Path, run_id: str
+) -> EdgeCaseSection:
+    """Put the selected rows into the retraining set, each once, and beside the run's other files."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from monitor.retraining_set import RetrainingSet
+
+    said = project.settings.edge_cases
+    gathered = RetrainingSet(project.retraining)
     if not found.by_reason:
         return EdgeCaseSection(
             skipped=found.skipped,

@@ -107,9 +107,15 @@ class DriftSettings(_Section):
     """Whether Evidently measures as well and writes drift.html."""
     evidently_rows: Annotated[int, Field(ge=100, le=50_000)] = 5_000
     """Rows of each side that Evidently sees: its text classifier takes seconds for more."""
+    embeddings: Annotated[str, Field(min_length=1)] | None = None
+    """A sentence encoder that texts are compared by as well: a folder, a name on the hub, or "offline" (the extra
+    `embeddings`); none by default, for it costs half a minute and words tell more."""
     number_floor: Annotated[float, Field(ge=0)] | None = None
+    """Standardised Wasserstein distance (standard deviations) below which a number has not drifted; otherwise 0.05."""
     category_floor: Annotated[float, Field(ge=0)] | None = None
+    """Jensen-Shannon distance (0–1) below which a category has not drifted; otherwise 0.02."""
     text_floor: Annotated[float, Field(ge=0)] | None = None
+    """Share of the texts (0–1) that must have changed before they count as drifted; otherwise 0.005."""
 
 
 class Words(_Section):

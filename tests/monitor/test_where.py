@@ -50,3 +50,17 @@ def test_no_rows_and_constant_rows_give_no_segment():
     assert sits_in(none, some, [Split("brand", empty, np.full(50, "a", dtype=object))]) == ()
     split = Split("brand", np.array(["a", "b"] * 25, dtype=object), np.array(["a", "b"] * 25, dtype=object))
     assert sits_in(some, some, [split]) == ()
+
+
+def test_a_segment_with_nearly_all_rows_is_no_place():
+    rng = np.random.default_rng(3)
+    brands = np.array(["Nike"] * 1900 + ["Puma"] * 100, dtype=object)
+    current = rng.normal(size=2000) + (brands == "Nike")
+    assert sits_in(rng.normal(size=2000), current, [Split("brand", brands, brands)]) == ()
+
+
+def test_a_segment_that_changed_a_little_more_than_the_whole_is_no_place():
+    rng = np.random.default_rng(3)
+    brands = np.array(["Nike", "Puma"] * 20_000, dtype=object)
+    current = rng.normal(size=40_000) + np.where(brands == "Nike", 1.1, 1.0)
+    assert sits_in(rng.normal(size=40_000), current, [Split("brand", brands, brands)]) == ()
