@@ -1,4 +1,4 @@
-"""How often does a check of columns alarm for nothing, and which planted shifts does it find?
+"""How often does a check alarm for nothing, and which shifts does it find? Columns here, texts in drift_power_text.py.
 
     python benchmarks/drift_power.py                     # 200 repeats; Evidently beside shopmon on some of them
     python benchmarks/drift_power.py --full              # 1,000 repeats
@@ -410,6 +410,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=200, help="pairs of samples for each world and size")
     parser.add_argument("--peer-repeats", type=int, default=50, help="of these, how many the others see; they are slow")
+    parser.add_argument("--part", choices=("columns", "texts", "all"), default="all", help="what to replay (all)")
     parser.add_argument("--full", action="store_true", help="1,000 repeats, and 200 for the others")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-evidently", action="store_true")
@@ -426,14 +427,24 @@ def main() -> None:
     options = arguments()
     if options.as_nannyml:
         return be_nannyml(options.as_nannyml)
+    if options.part != "texts":
+        columns(options)
+    if options.part != "columns":
+        import drift_power_text  # here, since a Python that has nannyml need not have what it stands on
+
+        drift_power_text.report(drift_power_text.cells(), options.repeats, min(options.peer_repeats, options.repeats))
+    return None
+
+
+def columns(options: argparse.Namespace) -> None:
+    """Numbers and categories."""
     worlds = (review_world(options.seed), plain_world(options.seed))
     tallies: Tallies = defaultdict(Tally)
     for number, world in enumerate(worlds):
         for n in SIZES:
             replay(world, n, 1000 * options.seed + number, options, tallies)
     print(f"{options.repeats} repeats; {options.peer_repeats} of them for Evidently and NannyML; seed {options.seed}\n")
-    print(table(worlds, tallies))
-    return None
+    print(table(worlds, tallies), end="\n\n")
 
 
 if __name__ == "__main__":

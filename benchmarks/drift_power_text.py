@@ -16,7 +16,7 @@ import os
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +53,21 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="*", help="only cells in which these shares were replaced (0–1)")
     said = parser.parse_args()
     repeats, of_evidently = (1000, 100) if said.full else (said.repeats, said.evidently_repeats)
+    chosen = (
+        cell
+        for cell in cells()
+        if said.only in cell.name and said.texts in (0, cell.texts) and (not said.shares or cell.share in said.shares)
+    )
+    report(chosen, repeats, of_evidently)
+
+
+def report(cells: Iterable[Cell], repeats: int, of_evidently: int) -> None:
+    """Print a Markdown table, a line for each cell as soon as it is measured."""
     print(f"α = 0.05 and 0.05/11 = {LEVELS[1]:.4f}; {repeats} repeats a cell, of Evidently {of_evidently}\n")
     print("| texts | a side | replaced | ours | ours, α/11 | loudest word | loudest word, α/11 | Evidently | s |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for cell in cells():
-        if said.only in cell.name and said.texts in (0, cell.texts) and (not said.shares or cell.share in said.shares):
-            print(line(cell, repeats, of_evidently), flush=True)
+    for cell in cells:
+        print(line(cell, repeats, of_evidently), flush=True)
 
 
 def cells() -> Iterator[Cell]:
