@@ -1,8 +1,8 @@
-"""Draw what README shows, anew from a real run: docs/images/check.svg, and the answer in README's first console block.
+"""Draw what the pages show, anew from real runs: docs/images/check.svg, and the answers below some commands.
 
     .venv/bin/python docs/pictures.py
 
-Run it when a check's answer or a built-in suite has changed.
+Run it when a check's answer or a built-in suite has changed, on a machine that does nothing else: the pages show times.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,11 +22,13 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from shopmon.checking import check
+from shopmon.references import set_reference
 from shopmon.summary import summary
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "check.svg"
 COMMAND = "shopmon check demo/new.parquet"
+"""What README begins with, and what is drawn; the reference was set before."""
 WIDTH = 100
 """Columns: what GitHub shows of a code block without a scroll bar."""
 
@@ -68,12 +72,31 @@ xmlns="http://www.w3.org/2000/svg">
 """
 
 
-def answer() -> RenderableType:
-    """What the command says of the demonstration's new batch, in a folder like any other."""
+@dataclass(frozen=True)
+class Shown:
+    """A command of a page, and its answer."""
+
+    page: str
+    command: str
+    answer: RenderableType
+    part: str = ""
+    """The heading of the answer's only part that the page shows; all of it where there is none."""
+
+
+def answers() -> Iterator[Shown]:
+    """What the commands say of the demonstration's batches, in a folder like any other."""
     with TemporaryDirectory() as folder, contextlib.chdir(folder):
-        # a process of its own, so that the check below takes as long as for whoever types it
+        # a process of its own, so that the checks below take as long as for whoever types them
         subprocess.run([sys.executable, "-m", "shopmon", "demo"], check=True, stdout=subprocess.DEVNULL)
-        return summary(check("demo/new.parquet"), width=WIDTH, here=Path.cwd())
+        own = summary(check("demo/new.parquet", project="demo"), width=WIDTH, here=Path.cwd())
+        yield Shown("docs/edge-cases.md", f"{COMMAND} --project demo", own, "Edge cases")
+        set_reference("demo/reference.parquet")
+        yield Shown("README.md", COMMAND, summary(check("demo/new.parquet"), width=WIDTH, here=Path.cwd()))
+        text_file = summary(check("demo/new.csv"), width=WIDTH, here=Path.cwd())
+        yield Shown("docs/cli.md", "shopmon check demo/new.csv", text_file)
+        set_reference("demo/reference.parquet", by=["brand"])
+        split = summary(check("demo/new.parquet", by=["brand"]), width=WIDTH, here=Path.cwd())
+        yield Shown("docs/drift.md", f"{COMMAND} --by brand", split, "Drift")
 
 
 def drawn(shown: RenderableType) -> str:
@@ -93,18 +116,26 @@ def written(shown: RenderableType) -> str:
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def with_answer(page: str, text: str) -> str:
+def part_of(text: str, heading: str) -> str:
+    """The lines from a heading to the next one."""
+    return re.split(rf"^(?=\S)(?!{re.escape(heading)})", text[text.index(f"\n{heading} ") + 1 :], flags=re.MULTILINE)[0]
+
+
+def with_answer(page: str, command: str, text: str) -> str:
     """The page with another answer below the command. Raises ValueError if the command is not there exactly once."""
-    block = re.compile(rf"(^\$ {re.escape(COMMAND)}\n# exits 1\n).*?(^```$)", re.MULTILINE | re.DOTALL)
+    block = re.compile(rf"(^\$ {re.escape(command)}\n# exits 1\n).*?(^```$)", re.MULTILINE | re.DOTALL)
     page, times = block.subn(lambda found: f"{found[1]}{text}\n{found[2]}", page)
     if times != 1:
-        raise ValueError(f"`$ {COMMAND}` begins {times} console blocks of README.md, expected 1")
+        raise ValueError(f"`$ {command}` begins {times} console blocks, expected 1")
     return page
 
 
 if __name__ == "__main__":
-    shown = answer()
     PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_text(drawn(shown), encoding="utf-8")
-    readme = ROOT / "README.md"
-    readme.write_text(with_answer(readme.read_text(encoding="utf-8"), written(shown)), encoding="utf-8")
+    for shown in answers():
+        text = written(shown.answer)
+        page = ROOT / shown.page
+        said = part_of(text, shown.part).rstrip() if shown.part else text
+        page.write_text(with_answer(page.read_text(encoding="utf-8"), shown.command, said), encoding="utf-8")
+        if shown.command == COMMAND:
+            PICTURE.write_text(drawn(shown.answer), encoding="utf-8")

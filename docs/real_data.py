@@ -3,17 +3,24 @@
     python docs/real_data.py [--data DIR] [--out FILE]
 
 `DIR` holds the files that `CHECKS` names and a `provenance.csv` that says where each is from. Nothing of the data is
-kept: the page has counts, row numbers and, where a file's terms allow it, examples of at most 60 characters.
+kept: the page has counts, row numbers, single words and, where a file's terms allow it, values of at most 60
+characters. A first part checks each file, a second compares pairs of batches that are cut out of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import math
+import multiprocessing
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,8 +30,11 @@ import duckdb
 import shopmon
 from expectations.results import ExpectationResult, Outcome
 from expectations.suite import built_in, load_suite
+from monitor.results import DriftColumn, DriftStatus, EdgeCaseSection
 from shopmon.outcome import CheckResult
-from shopmon.project import Project
+from shopmon.project import EdgeCaseSettings, Project, Settings
+from shopmon.references import set_reference
+from shopmon.starting import Reading
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -262,17 +272,224 @@ def _rows_of_a_column(result: ExpectationResult) -> int:
     return round((1 - float(result.observed or 0)) * result.examined)
 
 
+# --- pairs of batches -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two batches cut out of real files for one comparison: what came before, and what came then."""
+
+    name: str
+    kind: str
+    files: tuple[str, ...]
+    reference: str
+    """SQL over views that are called like the files."""
+    current: str
+    drifts: bool | None
+    """What is to be found: random halves are alike, and other pairs are not; None where nobody can say."""
+    note: str = ""
+    """What to know when reading the outcome."""
+    tested: bool = False
+    """Whether the tests compare what the page says of it with what is found today."""
+
+    @property
+    def shows_values(self) -> bool:
+        """Whether the terms of every file let a few values be quoted; single words are no quotation."""
+        return all(check.shows_values for check in CHECKS if check.file in self.files)
+
+
+_CONVERSATIONS = "queries/esci_conversational_queries.csv"
+_NO_DEPARTMENT = '* exclude ("Division Name", "Department Name", "Class Name", "Clothing ID")'
+_NO_CRAWL = '* exclude (name, "reviews.dateAdded", "reviews.dateSeen", "reviews.sourceURLs")'
+
+
+def _half(file: str, kind: str, key: str, seed: int, note: str = "") -> Pair:
+    """Two halves of a file, dealt by the hash of `key` and a seed."""
+    view = Path(file).stem
+    dealt = "select * from {0} where hash({1}, {2}) % 2 = {3} order by hash({1}, {2}, 1)"
+    one, other = (dealt.format(view, key, seed, side) for side in (0, 1))
+    return Pair(f"{view}: two halves, dealt by {key}", kind, (file,), one, other, False, note)
+
+
+def _mixture(department: str, percent: int, seed: int, rows: int = 4_000) -> Pair:
+    """Reviews of tops, and other reviews of tops into which those of another department are mixed."""
+    others = rows * percent // 100
+    tops, drawn = """ from womens_clothing_reviews where "Department Name" = 'Tops'""", f"order by hash(row, {seed})"
+    mixed_in = f""" from womens_clothing_reviews where "Department Name" = '{department}'"""
+    return Pair(
+        f"womens_clothing_reviews: {percent} % {department} among Tops",
+        "reviews",
+        (_CLOTHES,),
+        f"select {_NO_DEPARTMENT} {tops} {drawn} limit {rows}",
+        f"(select {_NO_DEPARTMENT} {tops} {drawn} limit {rows - others} offset {rows}) union all "
+        f"(select {_NO_DEPARTMENT} {mixed_in} {drawn} limit {others})",
+        drifts=True,
+    )
+
+
+def _split(name: str, kind: str, file: str, before: str, then: str, note: str, columns: str = "*") -> Pair:
+    view = Path(file).stem
+    earlier, later = (f"select {columns} from {view} where {condition}" for condition in (before, then))
+    return Pair(f"{view}: {name}", kind, (file,), earlier, later, True, note)
+
+
+_KEYWORDS = "select distinct on (search_term) id as query_id, search_term as query from home_depot_query_product "
+_TALKED = "select example_id as query_id, query from esci_conversational_queries where query_source = 'enhanced'"
+_IN_2016, _IN_2017 = """left("reviews.date", 4) = '2016'""", """left("reviews.date", 4) = '2017'"""
+
+PAIRS = (
+    replace(_half(_CLOTHES, "reviews", "row", 0), tested=True),
+    _split("Dresses against Tops", "reviews", _CLOTHES, "\"Department Name\" = 'Tops'",
+           "\"Department Name\" = 'Dresses'", "The columns that name the department are left out.", _NO_DEPARTMENT),
+    _split("all departments, then all but Dresses and half of the Tops", "reviews", _CLOTHES, "hash(row, 5) % 2 = 0",
+           "hash(row, 5) % 2 = 1 and \"Department Name\" <> 'Dresses' and "
+           "(\"Department Name\" <> 'Tops' or hash(row, 6) % 2 = 0)",
+           "Here the columns that name the department stay."),
+    *(_mixture(department, 5, 0) for department in ("Dresses", "Bottoms", "Intimate")),
+    *(_mixture(department, 20, 0) for department in ("Dresses", "Bottoms")),
+    replace(_mixture("Intimate", 20, 0), tested=True),
+    _split("2016, then 2017, as the file is", "reviews", _AMAZON, _IN_2016, _IN_2017,
+           "Most rows of 2017 are in quarantine: their product goes by several names, or by none. Only good rows are "
+           "compared, so what is said of products here is said of the few that are left."),
+    _split("2016, then 2017, without names and crawl", "reviews", _AMAZON, _IN_2016, _IN_2017,
+           "Without the products' names and three columns of the crawl (when and where a review was seen), most rows "
+           "are good ones; `categories` and `keys` stand for the products.", _NO_CRAWL),
+    _split("2015, then 2016, without names and crawl", "reviews", _AMAZON, """left("reviews.date", 4) = '2015'""",
+           _IN_2016, "", _NO_CRAWL),
+    _half(_HOME, "relevance", "id", 0),
+    replace(_half(_HOME, "relevance", "search_term", 0,
+            "Not one query stands in both halves, and each stands in a handful of rows: the halves do differ, and "
+            "every test takes rows as drawn one by one. Who splits or samples by such a key will see this."),
+            drifts=True),
+    Pair("home_depot_query_product: keywords, then conversational queries", "queries", (_HOME, _CONVERSATIONS),
+         _KEYWORDS + "order by search_term, id", _TALKED, drifts=True,
+         note="Each search term once. The columns are renamed to `query_id` and `query`, and other ones left out."),
+    Pair("esci_ubi_queries: keywords, then conversational queries", "queries", (_UBI, _CONVERSATIONS),
+         "select query_id, user_query as query from esci_ubi_queries", _TALKED, drifts=True, tested=True),
+    _half(_OFFERS, "products", "product_id", 0),
+    _split("Freezers against Fridges", "products", _OFFERS, "category_label = 'Fridges'",
+           "category_label = 'Freezers'", ""),
+    _split("Freezers against Fridges, titles alone", "products", _OFFERS, "category_label = 'Fridges'",
+           "category_label = 'Freezers'", "The columns that name the category and the product are left out.",
+           "product_id, product_title, merchant_id"),
+    _split("Mobile Phones against all others", "products", _OFFERS, "category_label <> 'Mobile Phones'",
+           "category_label = 'Mobile Phones'", ""),
+    replace(_half(_MYNTRA, "products", "ProductID", 0,
+            "Five of six rows break a rule, most often that of a space before the colour: few are left."),
+            tested=True),
+    _split("Women against Men", "products", _MYNTRA, "Gender = 'Men'", "Gender = 'Women'", ""),
+    replace(_split("up to 2019, then 2020", "reviews", _REVIEWS, "year(Date) < 2020", "year(Date) = 2020",
+            "One review is of 2011 and none of the five years after it, so the file holds no 2011–2016 to compare "
+            "with. A few dozen good rows a side tell of large changes only: that nothing is found says little."),
+            drifts=None),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """One comparison, made anew with every seed."""
+
+    name: str
+    pair: Callable[[int], Pair]
+    drifts: bool
+
+
+REPEATS = 20
+REPEATED = (
+    Repeated("womens_clothing_reviews: two halves", partial(_half, _CLOTHES, "reviews", "row"), False),
+    Repeated("pricerunner_aggregate: two halves", partial(_half, _OFFERS, "products", "product_id"), False),
+    Repeated("myntra_catalog: two halves", partial(_half, _MYNTRA, "products", "ProductID"), False),
+    Repeated("nike_customer_reviews_kaggle: two halves", partial(_half, _REVIEWS, "reviews", "Content"), False),
+    *(
+        Repeated(f"womens_clothing_reviews: 5 % {department} among Tops", partial(_mixture, department, 5), True)
+        for department in ("Dresses", "Bottoms", "Intimate")
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """A pair of batches, compared."""
+
+    pair: Pair
+    reference_rows: int
+    """Rows of the reference's file; those that break no rule are in `result.drift`."""
+    result: CheckResult
+    again: EdgeCaseSection | None
+    """Of the same file, checked once more; None where it was not."""
+
+
+def compare_pair(data: Path, pair: Pair, *, settings: Settings = Settings(), twice: bool = True) -> Outcomes:
+    """Set the one batch as the reference and check the other, in a project that knows `settings` and nothing else."""
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        project = Project(place, settings)
+        rows = _cut_out(data, pair, place)
+        set_reference(place / "reference.parquet", Reading(pair.kind), project)
+        result = shopmon.check(place / "current.parquet", kind=pair.kind, project=project)
+        again = shopmon.check(place / "current.parquet", kind=pair.kind, project=project) if twice else None
+    return Outcomes(pair, rows, result, again.edge_cases if again else None)
+
+
+def _cut_out(data: Path, pair: Pair, place: Path) -> int:
+    """Write both batches as parquet; the rows of the reference."""
+    with duckdb.connect() as connection:
+        connection.execute("set threads = 1")  # rows stay in order
+        for file in pair.files:
+            connection.from_query(f"from '{data / file}'").create_view(Path(file).stem)
+        for name in ("current", "reference"):
+            connection.execute(f"copy ({getattr(pair, name)}) to '{place / name}.parquet'")
+        found = connection.execute(f"select count(*) from '{place / 'reference'}.parquet'").fetchone()
+    if found is None:
+        raise AssertionError("an aggregate has one row")
+    return int(found[0])
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """How often one comparison raised an alarm."""
+
+    repeated: Repeated
+    times: int
+    alarms: int
+    """Runs in which at least one column drifted."""
+    columns: Counter[str]
+    """Column → alarms."""
+    evidently: int
+    """Runs in which Evidently called at least one column drifted, by its own thresholds."""
+
+
+def repeat(data: Path, repeated: Repeated, pool: ProcessPoolExecutor, times: int = REPEATS) -> Alarms:
+    """Make a comparison with as many seeds; edge cases, which take no part in the answer, are left out."""
+    pairs = [repeated.pair(seed) for seed in range(1, times + 1)]
+    found = list(pool.map(_alarms, [data] * times, pairs))
+    columns = Counter(column for ours, _ in found for column in set(ours))
+    return Alarms(repeated, times, sum(bool(ours) for ours, _ in found), columns, sum(theirs for _, theirs in found))
+
+
+def _alarms(data: Path, pair: Pair) -> tuple[list[str], bool]:
+    settings = Settings(edge_cases=EdgeCaseSettings(defaults=False))
+    drift = compare_pair(data, pair, settings=settings, twice=False).result.drift
+    return [c.column for c in drift.drifted], any(bool(c.evidently and c.evidently.drifted) for c in drift.columns)
+
+
 # --- the page -------------------------------------------------------------------------------------------------------
 
 
-def page(checked: Sequence[Checked], provenance: dict[str, dict[str, str]], today: str) -> str:
+def page(
+    checked: Sequence[Checked],
+    provenance: dict[str, dict[str, str]],
+    today: str,
+    compared: Sequence[Outcomes] = (),
+    alarms: Sequence[Alarms] = (),
+) -> str:
     """The document, as Markdown."""
     findings = [finding for one in checked for finding in one.findings]
     found = sum(finding.found for finding in findings)
     parts = [
         "# What shopmon finds in real data",
         f"`python docs/real_data.py` wrote this page on {today} with shopmon {shopmon.__version__}: "
-        f"{len(checked)} checks with the suites that come with shopmon, and no configuration. "
+        f"{len(checked)} checks and {len(compared)} comparisons with what comes with shopmon, and no configuration. "
         "The data stands beside the repository (`--data DIR` names another folder) and is not part of it.",
         "The description of the files lists problems that were left in on purpose. "
         f"Of the {len(findings)} that one file can show, {found} are found.",
@@ -292,6 +509,7 @@ def page(checked: Sequence[Checked], provenance: dict[str, dict[str, str]], toda
         "Flagged rows were drawn by the hash of their number and read one by one by whoever tuned the rules, on the "
         "files they were tuned on: other data will be less kind.",
         _table(("rule", "files", "read", "right", "the others were"), READ_ONE_BY_ONE),
+        *pairs_page(compared, alarms),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -356,14 +574,14 @@ def _where(results: Iterable[ExpectationResult], check: Check) -> str:
     return "whole column"
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: Any, longest: int = LONGEST_EXAMPLE) -> str:
     if value is None:
         return "no value"
     if isinstance(value, dict):
         value = " / ".join(str(held) for held in value.values())
     text = str(value)
     shown = text if text and text == text.strip() and text.isprintable() else repr(text)
-    cut = shown if len(shown) <= LONGEST_EXAMPLE else shown[: LONGEST_EXAMPLE - 1] + "…"
+    cut = shown if len(shown) <= longest else shown[: longest - 1] + "…"
     return "`" + cut.replace("`", "'").replace("|", "\\|") + "`"
 
 
@@ -374,6 +592,160 @@ def _short(check: Check) -> str:
 def _table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     rows = [head, ["---"] * len(head), *lines]
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+# --- the page: pairs ------------------------------------------------------------------------------------------------
+
+
+def pairs_page(compared: Sequence[Outcomes], alarms: Sequence[Alarms]) -> list[str]:
+    """The paragraphs about what changed and which rows to learn from."""
+    known = [one for one in compared if one.pair.drifts is not None]
+    right = sum(_drifted(one) == one.pair.drifts for one in known)
+    return [
+        "## What changed, and which rows to learn from",
+        "Batches are cut out of the same files, one is set as the reference (`shopmon reference set`), and the other "
+        "is checked, with no setting. Only rows that break no rule are compared, and asked for edge cases. Halves "
+        f"dealt at random are to be found stable, and other pairs changed: {right} of {len(known)} are. Of files whose "
+        "terms are unknown or forbid it, the page has single words and counts, and no other value.",
+        _summary_table(compared),
+        "*changed*: columns; a column counts once, however many of its tests found something. *Evidently*: columns "
+        "that Evidently calls drifted by its own thresholds, on at most 5,000 rows a side. *edge cases*: rows; each "
+        "rule chooses at most 1,000 of a batch. *gathered*: different texts of them, in the retraining set.",
+        "### How often is an alarm raised?",
+        f"The same comparisons with {REPEATS} seeds each. shopmon promises false alarms in at most 5 % of checks, over "
+        "all columns; Evidently's thresholds promise nothing of the kind. That level is shared by all comparisons of a "
+        "check, so that a small change of the texts alone is found less often than by a test of the texts alone.",
+        _alarms_table(alarms),
+        *(part for one in compared for part in (f"### {one.pair.name}", pair_section(one))),
+        "### The same file again",
+        "Every batch was checked a second time in the same project. Of the rows selected then, the retraining set "
+        f"took {sum(one.again.added for one in compared if one.again):,}: each text is kept once.",
+        "None of these files holds predictions, so the rules for labels and confidence, and concept drift, had "
+        "nothing to examine.",
+        "The tests compare the sections of " + ", ".join(f"*{one.pair.name}*" for one in compared if one.pair.tested)
+        + " with what is found today; all else here is as `make docs` found it.",
+    ]  # fmt: skip
+
+
+def pair_section(one: Outcomes) -> str:
+    """What is said of one pair: rows, columns that drifted, words, Evidently, edge cases."""
+    drift, result = one.result.drift, one.result
+    rows = (
+        f"Reference: {drift.reference_rows:,} good rows of {one.reference_rows:,}. "
+        f"Batch: {result.rows - result.quarantined:,} of {result.rows:,}."
+    )
+    parts = [f"{one.pair.note} {rows}".strip(), _drift_said(one)]
+    words = _words_table(drift.drifted)
+    only_evidently = _only_evidently(one)
+    return "\n\n".join(part for part in (*parts, words, only_evidently, _edge_cases_said(one)) if part)
+
+
+def _drifted(one: Outcomes) -> bool:
+    return one.result.drift.status is DriftStatus.DRIFTED
+
+
+def _summary_table(compared: Sequence[Outcomes]) -> str:
+    lines = []
+    for one in compared:
+        drift, cases, again = one.result.drift, one.result.edge_cases, one.again
+        tested = {c.column for c in drift.columns if c.tested}
+        evidently = {c.column for c in drift.columns if c.evidently and c.evidently.drifted}
+        right = "" if _drifted(one) == one.pair.drifts else ", **not as expected**"
+        right = ", too few rows to tell" if one.pair.drifts is None else right
+        lines.append((one.pair.name, f"{drift.reference_rows:,}", f"{one.result.rows - one.result.quarantined:,}",
+                      f"{len({c.column for c in drift.drifted})} of {len(tested)}", len(evidently),
+                      f"{drift.status}{right}", f"{cases.selected:,}", f"{cases.retraining_set_rows:,}",
+                      "" if again is None else f"{again.added:,}"))  # fmt: skip
+    head = ("pair", "reference", "batch", "changed", "Evidently", "verdict", "edge cases", "gathered", "again: new")
+    return _table(head, lines)
+
+
+def _alarms_table(alarms: Sequence[Alarms]) -> str:
+    lines = []
+    for one in alarms:
+        columns = ", ".join(f"`{name}` {times}" for name, times in one.columns.most_common(4))
+        told = "changes" if one.repeated.drifts else "is stable"
+        lines.append((one.repeated.name, told, f"{one.alarms} of {one.times}", columns,
+                      f"{one.evidently} of {one.times}"))  # fmt: skip
+    return _table(("comparison", "in truth", "alarms", "of which columns", "Evidently's alarms"), lines)
+
+
+def _drift_said(one: Outcomes) -> str:
+    drift = one.result.drift
+    if not drift.drifted:
+        tested = [c for c in drift.columns if c.tested]
+        return f"{str(drift.status).capitalize()}: no change in {len(tested)} comparisons."
+    lines = [
+        (f"`{c.column}`", c.test, _said(c, one.pair), f"{c.effect_name} {c.effect:.2g}", _p(c.p_adjusted),
+         "; ".join(_place(s.segment, s.share, one.pair) for s in c.sits_in), _evidently(c, drift.columns))
+        for c in drift.drifted
+    ]  # fmt: skip
+    return _table(("column", "test", "what changed", "effect", "p", "sits mostly in", "Evidently"), lines)
+
+
+def _said(column: DriftColumn, pair: Pair) -> str:
+    """The command's own clause, in which a closed file's values are not told; words of texts are."""
+    shown = pair.shows_values or column.sort == "text"
+    said = column.said if shown else re.sub('"(?!(?:true|false)").*"', "one value", column.said)
+    return _quoted(said, longest=200)
+
+
+def _place(segment: str, share: float, pair: Pair) -> str:
+    named = segment if pair.shows_values else f"{segment.partition(' = ')[0]} = one value"
+    return f"{_quoted(named)} ({share:.0%} of rows)".replace("%", " %")
+
+
+def _p(p: float) -> str:
+    """A bound for a p-value, in which no machine's last digits can be seen."""
+    if p < 1e-99:
+        return "< 1e-99"
+    bound = 10.0 ** math.ceil(math.log10(p))
+    return f"< {min(bound, 0.05):g}"
+
+
+def _evidently(column: DriftColumn, columns: Sequence[DriftColumn]) -> str:
+    """Evidently's verdict on a column, which it gives once, whatever shopmon asks of it."""
+    measured = next((c.evidently for c in columns if c.column == column.column and c.evidently), None)
+    if measured is None or measured.value is None or measured.threshold is None:
+        return "not measured"
+    return f"{measured.method} {measured.value:.2f}: {'drifted' if measured.drifted else 'stable'}"
+
+
+def _only_evidently(one: Outcomes) -> str:
+    ours = {c.column for c in one.result.drift.drifted}
+    told: dict[str, str] = {}
+    for c in one.result.drift.columns:
+        if c.evidently and c.evidently.drifted and c.column not in ours:
+            told.setdefault(c.column, f"`{c.column}` ({_evidently(c, (c,)).partition(':')[0]}; {_said(c, one.pair)})")
+    return f"Evidently alone calls drifted: {', '.join(told.values())}." if told else ""
+
+
+def _words_table(drifted: Sequence[DriftColumn], most: int = 8) -> str:
+    lines = [
+        (
+            f"`{c.column}`",
+            ", ".join(f"{w.word} {_percent(w.reference)} → {_percent(w.current)}" for w in c.words[:most]),
+        )
+        for c in drifted
+        if c.words
+    ]
+    return _table(("texts", "words, with the share of texts that hold them (%)"), lines) if lines else ""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}".removesuffix(".0")
+
+
+def _edge_cases_said(one: Outcomes) -> str:
+    cases = one.result.edge_cases
+    reasons = ", ".join(f"{count:,} `{reason}`" for reason, count in cases.by_reason.items())
+    roles = ", ".join(f"{count:,} {role}" for role, count in cases.by_role.items())
+    left_out = f" {cases.left_out:,} times `candidates` kept a rule from a row." if cases.left_out else ""
+    again = f"; the same file again adds {one.again.added:,}" if one.again else ""
+    return (
+        f"Edge cases: {cases.selected:,} of {cases.looked_at:,} rows ({reasons or 'no rule'}; {roles or 'no role'})."
+        f"{left_out} The retraining set holds {cases.retraining_set_rows:,} texts{again}."
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -390,7 +762,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for one in check_all(settings.data):
         print(f"{one.check.name}: {one.result.status}, {one.result.seconds:.1f} s", file=sys.stderr)
         checked.append(one)
-    settings.out.write_text(page(checked, provenance, f"{datetime.now(UTC):%Y-%m-%d}"), encoding="utf-8")
+    compared = []
+    for pair in PAIRS:
+        compared.append(compare_pair(settings.data, pair))
+        print(f"{pair.name}: {compared[-1].result.drift.status}", file=sys.stderr)
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        alarms = [_told(repeat(settings.data, repeated, pool)) for repeated in REPEATED]
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    settings.out.write_text(page(checked, provenance, today, compared, alarms), encoding="utf-8")
+
+
+def _told(alarms: Alarms) -> Alarms:
+    print(f"{alarms.repeated.name}: alarms in {alarms.alarms} of {alarms.times}", file=sys.stderr)
+    return alarms
 
 
 if __name__ == "__main__":

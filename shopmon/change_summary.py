@@ -81,7 +81,8 @@ def _evidence(column: DriftColumn) -> str:
 def _details(column: DriftColumn) -> Iterator[str]:
     places = ", ".join(f"{inert(s.segment)} ({percent(s.share, 1)} of rows)" for s in column.sits_in)
     facts = [_evidence(column), f"mostly where {places}" if places else ""]
-    yield "; ".join(fact for fact in facts if fact)
+    if any(facts):
+        yield "; ".join(filter(None, facts))
     if len(column.words) > 3:
         more = (f'"{inert(w.word)}" {percent(w.reference, 1)} → {percent(w.current, 1)}' for w in column.words[3:8])
         yield f"also {', '.join(more)}"

@@ -38,6 +38,10 @@ _HEARTBEAT = 0.2
 """Seconds at most from Ctrl-C until it is noticed."""
 
 
+MOST_COLUMNS = 100
+"""Columns that Evidently measures at most, those that drifted first: its page of thousands could not be opened."""
+
+
 @dataclass(frozen=True)
 class Compared:
     """What changed, and what was written about it."""
@@ -131,7 +135,7 @@ def _concept(batch: Batch, request: Request) -> ConceptSection:
     found = concept_drift(stream.errors)
     return ConceptSection(
         DriftStatus.DRIFTED if found.alarms else DriftStatus.STABLE,
-        stream.reason,
+        stream.reason or "in date order",
         len(stream.errors),
         float(stream.errors.mean()),
         tuple(
@@ -161,7 +165,8 @@ def _with_evidently(
     request.progress("Evidently measures")
     from monitor.evidently_report import report
 
-    names = [name for name in reference.profile.columns if name in current.columns]
+    there = (c.column for c in section.columns if c.column in current.columns)  # what drifted comes first
+    names = list(dict.fromkeys(there))[:MOST_COLUMNS]
     told = report(
         reference.profile.sample.select(names).to_pandas(),
         current.sample.select(names).to_pandas(),

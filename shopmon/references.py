@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from expectations.errors import BatchError
 from shopmon import __version__
 from shopmon.outcome import without_password
 from shopmon.project import Project
@@ -132,6 +133,11 @@ def _made(
         rules = load_suite(suite or project.suite(batch.kind) or built_in(batch.kind))
         validate(batch, rules, folder=Path(scratch), progress=progress)
         keep_good(batch)
+        if batch.row_of(f"select count(*) from {GOOD}") == (0,):
+            raise BatchError(
+                f"no row of {', '.join(without_password(s.name) for s in batch.sources)} keeps every rule",
+                advice="See why with: shopmon check FILE. A reference must hold good rows; the one before it is kept.",
+            )
         progress("profiling the reference")
         made = profile(batch, settings.profile, segments=settings.segments, relation=GOOD, progress=progress)
         place = folder or project.references / batch.kind

@@ -168,7 +168,7 @@ _SHOPMON_TOML = """\
 # Rows of each side that are kept whole for the tests of texts.
 # sample_rows = 10000
 # Texts of each side whose words are counted at most.
-# text_rows = 100000
+# text_rows = 50000
 # Whether Evidently measures as well and writes drift.html, and on how many rows of each side (at most 50000).
 # evidently = true
 # evidently_rows = 5000
@@ -180,7 +180,7 @@ _SHOPMON_TOML = """\
 # Which rows a model should learn from. They gather in the retraining set; after so many, a retraining is due.
 # retrain_after = 1000
 # Rows of a check for which slow signals (sentiment, language, distance) are computed at most.
-# candidates = 20000
+# candidates = 5000
 # Tokens beyond which a text is `too_long`: what DistilBERT reads.
 # too_long = 512
 # Whether shopmon's own rules are asked as well, beside those below.

@@ -240,6 +240,9 @@ def _near(path: Path, here: Path) -> str:
 def _next(result: CheckResult) -> str:
     if not any(r.outcome in (Outcome.PASSED, Outcome.FAILED) for r in result.expectations):
         return "see that kind and columns are right: --kind, --column"
+    if not result.passed and not any(r.broken and r.severity is Severity.CRITICAL for r in result.expectations):
+        if result.drift.drifted and not result.too_many_unreadable:  # [drift] fail = true
+            return "see whether the change is meant; if it is: shopmon reference set FILE"
     if not result.quarantined:
         return "" if result.passed else "correct the batch, or the suite where it asks too much"
     if "good" in result.artifacts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import typer
 from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.registry import get_expectation_impl, list_registered_expectation_implementations
 from ruamel.yaml import YAML
@@ -21,24 +23,46 @@ from expectations import suite as suites
 from expectations.batch import open_batch
 from expectations.errors import SuiteError
 from expectations.judge import check_suite
-from expectations.kinds import KINDS, Kind
+from expectations.kinds import KINDS, Holds, Kind
 from expectations.own_rules import OWN_RULES
 from expectations.planning import RULES
 from expectations.results import ExpectationResult
 from expectations.row_condition import read_condition
 from expectations.sources import _EXTENSIONS
 from expectations.suite import load_suite
+from monitor.concept_drift import Detector
+from monitor.drift import LANGUAGE
+from monitor.edge_cases import Role, Rule, default_rules, parse_rules
+from monitor.evidently_report import EvidentlySettings
+from monitor.formula import FormulaError, check, parse
+from monitor.profiles import BUCKETS, WORD_BUCKETS, ProfileSettings, Sort
+from monitor.results import Alarm, ConceptSection, DriftColumn, DriftSection, EdgeCaseSection
+from monitor.retraining_set import LABELS, ROWS
+from monitor.shift_tests import ShiftSettings
+from monitor.signals import MODEL_SIGNALS, SIGNALS, Words
+from monitor.text_shift import TextSettings, compare_texts
+from shopmon.cli import app
 from shopmon.demo_project import prepare
 from shopmon.outcome import CheckResult
+from shopmon.project import Project, Settings
+from shopmon.sample_data import reviews
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("expectations", "monitor", "retrain", "shopmon", "dashboards")
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
     (ROOT / "docs").glob("*.md")
 )
-EXPECTATIONS, KINDS_PAGE, PYTHON, CONTRIBUTING = (
+EXPECTATIONS, KINDS_PAGE, PYTHON, CONTRIBUTING, DRIFT, EDGE_CASES, CLI = (
     (ROOT / name).read_text(encoding="utf-8")
-    for name in ("docs/expectations.md", "docs/kinds.md", "docs/python.md", "CONTRIBUTING.md")
+    for name in (
+        "docs/expectations.md",
+        "docs/kinds.md",
+        "docs/python.md",
+        "CONTRIBUTING.md",
+        "docs/drift.md",
+        "docs/edge-cases.md",
+        "docs/cli.md",
+    )
 )
 
 
@@ -60,6 +84,16 @@ def table(text: str) -> Iterator[list[str]]:
     assert found, "there is no table"
     for row in found[1].splitlines():
         yield [cell.strip() for cell in row.strip().removeprefix("|").removesuffix("|").split(" | ")]
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The cells of every table."""
+    return [list(table(found)) for found in re.findall(r"^\|.*\n\|[-|]+\|\n(?:\|.*\n?)+", text, re.MULTILINE)]
+
+
+def plain(cell: str) -> str:
+    """A cell without the marks of code, and its bars as they are."""
+    return cell.strip("`").replace("\\|", "|")
 
 
 def codes(text: str) -> list[str]:
@@ -296,7 +330,7 @@ def test_the_python_of_the_page_runs_and_gives_what_it_says(tmp_path, monkeypatc
     assert PYTHON.count("# → ") > 20
     assert run(PYTHON) == []
     problem, advice = re.findall(r"print\(error\.\w+\) +# (.*)", PYTHON)
-    assert capsys.readouterr().out.endswith(f"{problem}\n{advice}\n")
+    assert f"{problem}\n{advice}\n" in capsys.readouterr().out
 
 
 def test_the_page_names_every_argument_of_check() -> None:
@@ -309,6 +343,205 @@ def test_the_page_names_every_attribute_of_a_result(kind) -> None:
     public = {name for name in vars(kind) if not name.startswith("_")} | {field.name for field in fields(kind)}
     told = {name.removesuffix("()") for name in codes(section(PYTHON, "## The result"))}
     assert public - told == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "heading"),
+    [
+        (DriftSection, "## What changed"),
+        (DriftColumn, "## What changed"),
+        (ConceptSection, "## What changed"),
+        (Alarm, "## What changed"),
+        (EdgeCaseSection, "## Which rows to learn from"),
+    ],
+)
+def test_the_page_names_every_attribute_of_drift_and_edge_cases(kind, heading) -> None:
+    public = {name for name in vars(kind) if not name.startswith("_")} | {field.name for field in fields(kind)}
+    assert public - set(codes(section(PYTHON, heading))) == set()
+
+
+def test_the_page_names_every_public_name() -> None:
+    assert {name for name in shopmon.__all__ if f"shopmon.{name}" not in PYTHON} <= {"__version__"}
+
+
+# --- drift.md -------------------------------------------------------------------------------------------------------
+
+
+def written_floor(cell: str) -> float | None:
+    return None if cell.startswith("none") else float(cell)
+
+
+def test_the_page_tells_every_comparison_with_its_test_its_effect_and_its_floor(tmp_path) -> None:
+    (tmp_path / "shopmon.toml").write_text("[drift]\nevidently = false\n", encoding="utf-8")
+    project = Project.of(tmp_path)
+    table_of_reviews = reviews(400, seed=1, recommended=True)
+    shopmon.set_reference(table_of_reviews, project=project)
+    found = shopmon.check(table_of_reviews.drop_columns(["recommended"]), project=project).drift.columns
+    # without a missing value on either side, their share is not tested, and then has no floor
+    made = {(c.sort, c.test, c.effect_name.partition(",")[0], c.floor) for c in found if c.tested or c.sort == "date"}
+    made = {row for row in made if row[1] != "missing share"}
+    told = set()
+    for cells in table(section(DRIFT, "## What is compared")):
+        sorts = [sort.value for sort in Sort] if cells[0] == "every sort" else [plain(cells[0])]
+        test, effect = codes(cells[1])[0], codes(cells[2])[0].partition(",")[0]
+        told |= {(sort, test, effect, written_floor(cells[3])) for sort in sorts}
+    assert made - told == set()
+    assert {row[:3] for row in told if row[1] not in ("missing share", "column present")} <= {row[:3] for row in made}
+    assert {"column present", LANGUAGE} <= {row[1] for row in made}
+    missing = {(c.test, c.effect_name, ShiftSettings().missing_floor) for c in found if c.test == "missing share"}
+    assert missing == {row[1:] for row in told if row[1] == "missing share"}
+
+
+def test_the_page_names_the_statistics_of_texts() -> None:
+    from monitor.profiles import text_profile
+
+    texts = ["a warm coat", "a thin coat", "a wool dress", "it fits"] * 5
+    shift = compare_texts(text_profile(texts * 2), text_profile(texts * 2), texts, texts)
+    told = [plain(cells[0]) for cells in table(section(DRIFT, "## The language of the texts"))]
+    assert Counter(told) == Counter(shift.tests.keys())
+    assert f"{TextSettings().permutations} random relabellings" in DRIFT
+
+
+def test_the_page_says_what_evidently_is_asked() -> None:
+    asked = {plain(c[0]): (plain(c[1]), c[2]) for c in table(section(DRIFT, "## Evidently beside ours"))}
+    settings = EvidentlySettings()
+    known = {s.value: (settings.asked(s)[0], str(settings.asked(s)[1])) for s in Sort if s is not Sort.DATE}
+    assert asked == {**known, Sort.DATE.value: ("none", "none")}
+    assert f"{settings.rows:,} rows of each side" in DRIFT
+    assert f"the {settings.categories} most frequent" in DRIFT
+
+
+def test_the_page_names_the_detectors_of_concept_drift() -> None:
+    detectors = [plain(cells[0]) for cells in table(section(DRIFT, "## Concept drift"))]
+    assert detectors == [detector.value for detector in Detector]
+
+
+def test_the_page_says_how_much_a_profile_keeps() -> None:
+    kept, settings = section(DRIFT, "## The reference"), ProfileSettings()
+    for number in (settings.bins, BUCKETS, settings.text_rows, WORD_BUCKETS, settings.sample_rows):
+        assert f"{number:,}" in kept
+    assert f"{settings.segment_values} most frequent values" in kept
+
+
+# --- edge-cases.md --------------------------------------------------------------------------------------------------
+
+
+def test_the_page_lists_exactly_the_signals() -> None:
+    told = [[plain(cell) for cell in cells] for cells in table(section(EDGE_CASES, "## Signals"))]
+    known = [*SIGNALS.values(), *MODEL_SIGNALS.values()]
+    assert told == [[signal.name, signal.holds.value, signal.says] for signal in known]
+    assert len(MODEL_SIGNALS) == 4, "the page speaks of the last four"
+
+
+def test_the_page_lists_the_roles_in_their_order() -> None:
+    roles_told, _ = tables(section(EDGE_CASES, "## Rules"))
+    assert [plain(cells[0]) for cells in roles_told] == [role.value for role in Role]
+
+
+def test_the_page_lists_the_default_rules() -> None:
+    _, told = tables(section(EDGE_CASES, "## Rules"))
+    words = Words(*[("a",)] * 7)
+    known = {name: rule for kind in KINDS for name, rule in default_rules(kind.name, words).items()}
+    assert [plain(cells[0]) for cells in told] == sorted(known, key=[plain(cells[0]) for cells in told].index)
+    for cells in told:
+        rule = known[plain(cells[0])]
+        assert (plain(cells[2]), cells[3]) == (rule.role.value, f"{rule.at_most:,}" if rule.at_most else "all")
+        assert not cells[1].startswith("`") or plain(cells[1]) == rule.when
+    only_of_reviews = set(default_rules("reviews")) - set(default_rules("products"))
+    assert only_of_reviews == {plain(cells[0]) for cells in told if cells[4] == "reviews"}
+
+
+@pytest.mark.parametrize("cells", list(table(section(EDGE_CASES, "## The formula").rpartition("What could")[2])))
+def test_a_formula_that_cannot_be_understood_is_refused_in_these_words(cells) -> None:
+    signals = {name: signal.holds for name, signal in SIGNALS.items()}
+    with pytest.raises(FormulaError) as refused:
+        check(parse(plain(cells[0])), {**signals, "stars": Holds.NUMBER, "text": Holds.TEXT})
+    advice = refused.value.advice.partition("\n")[0]
+    assert f"{refused.value.problem}. {advice}" == cells[1].replace("\\|", "|")
+
+
+def test_the_page_lists_the_columns_of_the_retraining_set() -> None:
+    rows = [name for cells in table(section(EDGE_CASES, "## The retraining set")) for name in codes(cells[0])]
+    labels = [name for cells in table(section(EDGE_CASES, "## Labels that come late")) for name in codes(cells[0])]
+    assert Counter(rows) == Counter(ROWS.names)
+    assert Counter(labels) == Counter(LABELS.names)
+
+
+# --- shopmon.toml and cli.md ----------------------------------------------------------------------------------------
+
+
+def toml_blocks() -> list[str]:
+    return [block for page in PAGES for block in blocks(page.read_text(encoding="utf-8"), "toml")]
+
+
+@pytest.mark.parametrize("block", toml_blocks())
+def test_the_settings_on_the_pages_are_understood(block) -> None:
+    settings = Settings.model_validate(tomllib.loads(block))
+    rules = {name: Rule(rule.when, Role(rule.role), rule.at_most) for name, rule in settings.edge_cases.rules.items()}
+    known = [signal for page in (SIGNALS, MODEL_SIGNALS) for signal in page]
+    columns = {role.name for kind in KINDS for role in kind.roles}
+    for formula in parse_rules(rules).values():
+        assert set(formula.names) <= {*known, *columns}
+
+
+def settings_of(model: type, *above: str) -> Iterator[tuple[str, ...]]:
+    """Where every setting stands: ("drift", "level") …"""
+    for name, field in model.model_fields.items():  # type: ignore[attr-defined]
+        if isinstance(field.annotation, type) and hasattr(field.annotation, "model_fields"):
+            yield from settings_of(field.annotation, *above, name)
+        else:
+            yield (*above, name)
+
+
+SHOWN = tomllib.loads(blocks(section(CLI, "## shopmon.toml"), "toml")[0])
+OTHER_KINDS = {kind.name for kind in KINDS} - {"reviews"}
+
+
+def test_the_page_shows_every_setting() -> None:
+    missing = []
+    for place in settings_of(Settings):
+        inside: object = SHOWN
+        for part in place:
+            inside = inside.get(part) if isinstance(inside, dict) else None
+        if inside is None and not OTHER_KINDS & set(place):
+            missing.append(place)
+    assert missing == []
+
+
+def test_the_page_shows_the_defaults_of_drift_edge_cases_and_store() -> None:
+    floors = {
+        "number_floor": ShiftSettings().number_floor,
+        "category_floor": ShiftSettings().category_floor,
+        "text_floor": TextSettings().floor,
+    }
+    for name in ("drift", "edge_cases", "store"):
+        known = {**getattr(Settings(), name).model_dump(), **(floors if name == "drift" else {})}
+        shown = {key: value for key, value in SHOWN[name].items() if not isinstance(value, dict | list)}
+        assert {key: value for key, value in shown.items() if known[key] is not None} == {
+            key: known[key] for key in shown if known[key] is not None
+        }
+
+
+def sections_of_commands() -> list[tuple[str, object]]:
+    """Every command's name, and the command."""
+
+    def within(group: object, *above: str) -> Iterator[tuple[str, object]]:
+        for name, command in group.commands.items():  # type: ignore[attr-defined]
+            if hasattr(command, "commands"):
+                yield from within(command, *above, name)
+            else:
+                yield " ".join((*above, name)), command
+
+    return list(within(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize(("name", "command"), sections_of_commands(), ids=lambda one: str(one))
+def test_the_page_names_every_option_of_a_command(name, command) -> None:
+    heading = re.search(rf"^## shopmon {name}\b.*$", CLI, re.MULTILINE)
+    assert heading, f"there is no heading for shopmon {name}"
+    told = {word for code in codes(section(CLI, heading[0])) for word in code.split() if word.startswith("-")}
+    options = {parameter.opts[0] for parameter in command.params if parameter.param_type_name == "option"}
+    assert options - told - {"--help"} == set()
 
 
 # --- the map of the house -------------------------------------------------------------------------------------------

@@ -192,6 +192,30 @@ def test_a_bad_reference_leaves_the_one_before_it(typed, document):
     assert document("check", "same.parquet")[1]["drift"]["reference"] == "good.parquet"
 
 
+def test_a_reference_without_a_good_row_is_refused(typed, shop):
+    frame = reviews(50, seed=4).to_pandas()
+    frame["text"] = None
+    frame.to_parquet("bad.parquet")
+    typed("reference", "set", "good.parquet")
+    code, _, err = typed("reference", "set", "bad.parquet")
+    assert code == 2
+    assert "no row of bad.parquet keeps every rule" in " ".join(err.split())
+    assert json.loads(typed("reference", "show", "--json")[1])["name"] == "good.parquet"
+
+
+def test_a_model_that_errs_more_from_some_day_on_is_told(document, shop):
+    frame = reviews(ROWS, seed=5).to_pandas().sort_values("date")
+    frame["prediction"] = frame["stars"].astype(str)
+    late = range(ROWS * 2 // 3, ROWS)
+    frame.iloc[late, frame.columns.get_loc("prediction")] = "none"
+    frame.to_parquet("predicted.parquet")
+    concept = document("check", "predicted.parquet")[1]["drift"]["concept"]
+    assert concept["status"] == "drifted"
+    assert {alarm["detector"] for alarm in concept["alarms"]} == {"DDM", "ADWIN"}
+    assert all(ROWS * 0.6 < alarm["position"] < ROWS * 0.8 for alarm in concept["alarms"][:2])
+    assert all(alarm["at"] for alarm in concept["alarms"])
+
+
 # --- edge cases ------------------------------------------------------------------------------------------------------
 
 
