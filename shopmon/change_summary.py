@@ -19,7 +19,7 @@ from monitor.results import (
     ExampleRow,
     SelectionStatus,
 )
-from shopmon.terminal_text import inert, padded, percent, rows_text, shortened, value_text
+from shopmon.terminal_text import inert, padded, percent, rows_text, shortened, shortened_path, value_text
 
 if TYPE_CHECKING:
     from monitor.retraining_set import Labelled
@@ -36,7 +36,7 @@ def drift_said(drift: DriftSection) -> Text:
     if drift.status is DriftStatus.NOT_EXAMINED:
         return Text(f"not examined: {inert(drift.reason)}", "dim")
     tested = [c for c in drift.columns if c.tested]
-    against = f"against {inert(shortened(drift.reference or '', 60))} ({rows_text(drift.reference_rows)})"
+    against = f"against {shortened_path(inert(drift.reference or ''), 40)} ({rows_text(drift.reference_rows)})"
     if not drift.drifted:
         return Text(f"none in {len(tested)} comparisons, {against}")
     names = dict.fromkeys(c.column for c in drift.drifted)

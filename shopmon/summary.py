@@ -237,12 +237,16 @@ def _near(path: Path, here: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
+def _failed_by_drift_alone(result: CheckResult) -> bool:
+    critical = any(r.broken and r.severity is Severity.CRITICAL for r in result.expectations)
+    return not (result.passed or critical or result.too_many_unreadable) and bool(result.drift.drifted)
+
+
 def _next(result: CheckResult) -> str:
     if not any(r.outcome in (Outcome.PASSED, Outcome.FAILED) for r in result.expectations):
         return "see that kind and columns are right: --kind, --column"
-    if not result.passed and not any(r.broken and r.severity is Severity.CRITICAL for r in result.expectations):
-        if result.drift.drifted and not result.too_many_unreadable:  # [drift] fail = true
-            return "see whether the change is meant; if it is: shopmon reference set FILE"
+    if _failed_by_drift_alone(result):
+        return "see whether the change is meant; if it is: shopmon reference set FILE"
     if not result.quarantined:
         return "" if result.passed else "correct the batch, or the suite where it asks too much"
     if "good" in result.artifacts:

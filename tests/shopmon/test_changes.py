@@ -128,6 +128,14 @@ def test_drift_fails_a_check_where_the_project_says_so(document, shop):
     assert document("check", "same.parquet")[0] == 0
 
 
+def test_a_check_that_only_drift_fails_says_what_to_do(typed, shop):
+    (shop / "shopmon.toml").write_text(SETTINGS + "[drift]\nfail = true\n")
+    typed("reference", "set", "good.parquet")
+    code, out, _ = typed("check", "new.parquet")
+    assert code == 1
+    assert "see whether the change is meant" in " ".join(out.split())
+
+
 def test_another_file_may_stand_in_for_the_reference(document, shop):
     cli.main(["reference", "set", "good.parquet"])
     _, told = document("check", "new.parquet", "--reference", "new.parquet")
