@@ -20,6 +20,7 @@ from monitor.results import DriftSection, DriftStatus, EdgeCaseSection
 from shopmon import __version__
 from shopmon.outcome import CheckResult, Failure, Status, without_password
 from shopmon.project import Project
+from shopmon.reading import Reading, opened
 from shopmon.request import Request
 from shopmon.telemetry import switch_off
 
@@ -147,21 +148,13 @@ def _examined_or_error(request: Request, project: Project, begun: _Begun) -> Che
 
 def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, folder: Path) -> CheckResult:
     """Batch, suite, validation, drift, edge cases: the way of the data, top to bottom."""
-    from expectations.batch import open_batch
     from expectations.quarantine import check_writable, write_good
     from expectations.suite import built_in, load_suite
     from expectations.validation import validate
 
-    data, check_settings = project.settings.data, project.settings.check
-    with open_batch(
-        request.data,
-        scratch=scratch,
-        kind=request.kind or project.kind,
-        columns=request.columns if request.columns is not None else project.columns,
-        encoding=request.encoding or data.encoding,
-        delimiter=request.delimiter or data.delimiter,
-        progress=request.progress,
-    ) as batch:
+    settings = project.settings.check
+    reading = Reading(request.kind, request.columns, request.encoding, request.delimiter)
+    with opened(request.data, reading, project, scratch, request.progress) as batch:
         chosen = Path(request.suite) if request.suite else project.suite(batch.kind) or built_in(batch.kind)
         suite = load_suite(chosen)
         if suite.kind not in (None, batch.kind):  # most of its rules would find nothing to examine, and pass
@@ -176,8 +169,8 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
             batch,
             suite,
             folder=folder,
-            engine=request.engine or check_settings.engine.value,
-            unreadable_allowed=check_settings.unreadable_allowed,
+            engine=request.engine or settings.engine.value,
+            unreadable_allowed=settings.unreadable_allowed,
             progress=request.progress,
         )
         compared, cases = _beyond_rules(request, project, batch, folder, begun.run_id)

@@ -239,7 +239,8 @@ def draft(
         _refuse_to_replace([out], force)
     with quiet_libraries(), progress_shown() as progress:
         from shopmon.project import Project
-        from shopmon.starting import Reading, draft_from
+        from shopmon.reading import Reading
+        from shopmon.starting import draft_from
 
         reading = Reading(kind, _columns(column), encoding, delimiter)
         drafted = draft_from(file, reading, Project.of(project), progress=progress)
@@ -277,7 +278,8 @@ def init(
         raise ProjectError(f"{project} is no folder", advice="Make it first, or give another --project.")
     _refuse_to_replace([project / "shopmon.toml"], force)  # before the work
     with quiet_libraries(), progress_shown() as progress:
-        from shopmon.starting import Reading, starting_files
+        from shopmon.reading import Reading
+        from shopmon.starting import starting_files
 
         reading = Reading(kind, _columns(column), encoding, delimiter)
         files = {project / name: text for name, text in starting_files(reference, reading, progress=progress).items()}
@@ -335,8 +337,8 @@ def reference_set(
     """
     with quiet_libraries(), progress_shown() as progress:
         from shopmon.project import Project
+        from shopmon.reading import Reading
         from shopmon.references import set_reference
-        from shopmon.starting import Reading
         from shopmon.telemetry import switch_off
 
         switch_off()

@@ -19,10 +19,10 @@ from monitor.results import (
     SelectionStatus,
 )
 from shopmon.project import Project
+from shopmon.reading import Reading
 from shopmon.references import GOOD, reference_for, reference_from
 from shopmon.request import Request
 from shopmon.rooms import drift_settings, edge_case_settings, evidently_settings
-from shopmon.starting import Reading
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,8 +12,8 @@ from expectations.errors import BatchError
 from shopmon import __version__
 from shopmon.outcome import without_password
 from shopmon.project import Project
+from shopmon.reading import Reading, opened
 from shopmon.rooms import drift_settings
-from shopmon.starting import Reading
 
 if TYPE_CHECKING:
     from expectations.batch import Batch
@@ -110,25 +110,15 @@ def _made(
     by: Sequence[str] = (),
     progress: Callable[[str], None],
 ) -> Reference:
-    from expectations.batch import open_batch
     from expectations.suite import built_in, load_suite
     from expectations.validation import validate
     from monitor.profiles import profile
     from monitor.reference import load, save
 
     settings = drift_settings(project, by)
-    how = project.settings.data
     with (
         TemporaryDirectory(prefix="shopmon-") as scratch,
-        open_batch(
-            data,
-            scratch=Path(scratch),
-            kind=reading.kind or project.kind,
-            columns=reading.columns if reading.columns is not None else project.columns,
-            encoding=reading.encoding or how.encoding,
-            delimiter=reading.delimiter or how.delimiter,
-            progress=progress,
-        ) as batch,
+        opened(data, reading, project, Path(scratch), progress) as batch,
     ):
         rules = load_suite(suite or project.suite(batch.kind) or built_in(batch.kind))
         validate(batch, rules, folder=Path(scratch), progress=progress)

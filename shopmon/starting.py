@@ -9,17 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from shopmon.project import FILE_NAME, Project
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a file is to be read; None means: as the project says, else as the file shows."""
-
-    kind: str | None = None
-    columns: Mapping[str, str] | None = None
-    """The file's own column name → role."""
-    encoding: str | None = None
-    delimiter: str | None = None
+from shopmon.reading import Reading, opened
 
 
 @dataclass(frozen=True)
@@ -37,21 +27,11 @@ def draft_from(
     data: Any, reading: Reading, project: Project, *, progress: Callable[[str], None] = lambda _: None
 ) -> Draft:
     """Draft a suite from a batch known to be good. Raises BatchError if it cannot be read."""
-    from expectations.batch import open_batch
     from expectations.draft import draft_suite
 
-    settings = project.settings.data
     with (
         TemporaryDirectory(prefix="shopmon-") as scratch,
-        open_batch(
-            data,
-            scratch=Path(scratch),
-            kind=reading.kind or project.kind,
-            columns=reading.columns if reading.columns is not None else project.columns,
-            encoding=reading.encoding or settings.encoding,
-            delimiter=reading.delimiter or settings.delimiter,
-            progress=progress,
-        ) as batch,
+        opened(data, reading, project, Path(scratch), progress) as batch,
     ):
         return Draft(draft_suite(batch), batch.kind, dict(batch.mapping))
 

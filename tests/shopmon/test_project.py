@@ -12,7 +12,8 @@ from expectations.errors import ProjectError
 from expectations.kinds import KINDS
 from expectations.results import Engine
 from shopmon.project import STORE_URL_VARIABLE, Project, Settings
-from shopmon.starting import Draft, Reading, shopmon_toml
+from shopmon.reading import Reading
+from shopmon.starting import Draft, shopmon_toml
 
 
 @pytest.fixture(autouse=True)
