@@ -33,8 +33,8 @@ from expectations.suite import built_in, load_suite
 from monitor.results import DriftColumn, DriftStatus, EdgeCaseSection
 from shopmon.outcome import CheckResult
 from shopmon.project import EdgeCaseSettings, Project, Settings
+from shopmon.reading import Reading
 from shopmon.references import set_reference
-from shopmon.starting import Reading
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"

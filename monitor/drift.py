@@ -75,7 +75,7 @@ def compare_with(
     if not any(c.tested for c in columns):
         status = DriftStatus.NOT_EXAMINED
     stands_on = f"{current.rows:,} rows against {before.rows:,}"
-    return DriftSection(status, stands_on, reference.name, before.rows, tuple(columns))
+    return DriftSection(status, stands_on, reference.name, before.rows, current.rows, tuple(columns))
 
 
 def _with_segments(before: Profile, current: Profile, settings: DriftSettings) -> tuple[Profile, Profile]:

@@ -48,6 +48,8 @@ CHUNK = 50_000
 _KNOWN = "texts_gathered_before"
 _LOWERED = "said_in_lower_case"
 _CANDIDATES, _DRAWS = "edge_case_candidates", "edge_case_draws"
+_HORIZON = 100_000
+"""Rows of which a rule with a limit is asked at first, those that are drawn first: mostly they hold enough."""
 MOST_DRAWN = 999_999
 """Rows that one rule may choose or look at in one check: the most that DuckDB's `min(value, n)` keeps."""
 _Mask = NDArray[np.bool_]
@@ -86,8 +88,8 @@ class EdgeCaseSettings:
     """A project's own, by name; one that is called like a default rule takes its place."""
     defaults: bool = True
     """Whether the rules that make sense for the kind without any setting are asked as well."""
-    candidates: int = 10_000
-    """Rows of a check for which dear signals are computed at most: a second of VADER (some 90 µs a text)."""
+    candidates: int = 5_000
+    """Rows of a check for which dear signals are computed at most: half a second of VADER (some 80 µs a text)."""
     too_long: int = 512
     """Tokens beyond which a text is `too_long`; what DistilBERT reads (Sanh et al., 2019)."""
     matching: Matching = "words"
@@ -359,6 +361,7 @@ class _Scan:
     def __init__(
         self, asked: Asked, relation: str, asking: Sequence[_Asking], signals: Mapping[str, Signal], candidates: int
     ) -> None:
+        self.relation = relation
         self.batch, self.bound, self.asking, self.candidates = asked.batch, asked.bound, asking, candidates
         self.cheap = {name: signal.sql(asked) for name, signal in signals.items() if signal.sql is not None}
         # Those that read the text stand in a column of their own, the ones that most rules name first.
@@ -373,14 +376,30 @@ class _Scan:
 
     def count(self) -> tuple[int, list[_Counted]]:
         """Rows with a text, and what there is for each rule."""
+        (rows,) = self.batch.row_of(f"select count(*) from {self.relation}")
+        near = dict.fromkeys(self._limited, _HORIZON * 2**64 // rows) if rows > 2 * _HORIZON else {}
+        looked_at, counts = self._count(range(len(self.asking)), near)
+        short = [number for number in near if counts[number].sure < (self.asking[number].rule.at_most or 0)]
+        if short:
+            _, again = self._count(short, {})
+            counts = [again[short.index(n)] if n in short else counted for n, counted in enumerate(counts)]
+        return looked_at, counts
+
+    @property
+    def _limited(self) -> list[int]:
+        """The rules that choose so many rows and no more, and need no dear signal."""
+        return [n for n, one in enumerate(self.asking) if one.rule.at_most is not None and not one.dear]
+
+    def _count(self, numbers: Sequence[int], near: Mapping[int, int]) -> tuple[int, list[_Counted]]:
+        """The same of some rules; those in `near` are asked only of rows that are drawn up to there."""
         wanted = ["count(*)"]
-        for number, one in enumerate(self.asking):
-            sure, open_ = f"filter (sure_{number})", f"filter (open_{number})"
+        for number in numbers:
+            one, sure, open_ = self.asking[number], f"filter (sure_{number})", f"filter (open_{number})"
             limit = min(one.rule.at_most or MOST_DRAWN, MOST_DRAWN)
             wanted += [f"count(*) {sure}", f"count(*) {open_}", f"min(draw, {limit}) {sure}"]
             wanted.append(f"min(draw, {self.candidates}) {open_}" if one.dear and self.candidates else "null")
         looked_at, *found = self.batch.row_of(
-            f"select {', '.join(wanted)} from {self._flagged(self.drawn)}", self.bound
+            f"select {', '.join(wanted)} from {self._flagged(self.drawn, numbers, near)}", self.bound
         )
         each = zip(found[::4], found[1::4], found[2::4], found[3::4], strict=True)
         return looked_at, [_Counted(sure, open_, [*(draws or ()), *(more or ())]) for sure, open_, draws, more in each]
@@ -393,7 +412,8 @@ class _Scan:
         taken += [f"sure_{number}, open_{number}" for number, _ in enumerate(self.asking)]
         self.batch.connection.register(_DRAWS, pa.table({"draw": draws}))
         try:
-            some = self._flagged(f"(from {self.drawn} where draw in (select draw from {_DRAWS}))")
+            every = range(len(self.asking))
+            some = self._flagged(f"(from {self.drawn} where draw in (select draw from {_DRAWS}))", every, {})
             query = f"select {', '.join(taken)} from {some}"
             self.batch.rows_of(f"create or replace temp table {_CANDIDATES} as {query}", self.bound)
             return self.batch.table_of(f"from {_CANDIDATES} order by file, row")
@@ -401,15 +421,18 @@ class _Scan:
             self.batch.rows_of(f"drop table if exists {_CANDIDATES}")
             self.batch.connection.unregister(_DRAWS)
 
-    def _flagged(self, rows: str) -> str:
+    def _flagged(self, rows: str, numbers: Sequence[int], near: Mapping[int, int]) -> str:
         """SQL: the rows with the signals that read the text, each only where a rule depends on it, and rules' flags."""
+        reach = {number: f" and draw <= {near[number]}::ubigint" if number in near else "" for number in numbers}
         rows = f"(select *, lower({SAID}) as {_LOWERED} from {rows})"
-        for number, name in enumerate(self.slow):
-            unknown = self.slow[number:]
-            depends = [self._open(one, unknown) for one in self.asking if name in formulas.names_of(one.tree)]
-            rows = f"(select *, case when {any_of(depends)} then {self.cheap[name]} end as signal_{number} from {rows})"
+        for place, name in enumerate(self.slow):
+            unknown = self.slow[place:]
+            asking = [(n, self.asking[n]) for n in numbers if name in formulas.names_of(self.asking[n].tree)]
+            depends = [f"{self._open(one, unknown)}{reach[number]}" for number, one in asking]
+            rows = f"(select *, case when {any_of(depends)} then {self.cheap[name]} end as signal_{place} from {rows})"
         flags = [
-            f"{self._sure(one, ())} as sure_{n}, {self._open(one, ())} as open_{n}" for n, one in enumerate(self.asking)
+            f"({self._sure(self.asking[n], ())}){reach[n]} as sure_{n}, {self._open(self.asking[n], ())} as open_{n}"
+            for n in numbers
         ]
         return f"(select {', '.join(['*', *flags])} from {rows})"
 

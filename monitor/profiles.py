@@ -8,6 +8,7 @@ the year 1 or after 9999: no mean can be told of them.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -49,6 +50,8 @@ _DAY = 86_400e6
 """Microseconds."""
 
 
+_NAMES_SOMETHING = re.compile(r"(?:^|[^a-z])ids?$")
+"""Names of columns whose numbers name something: a mean of them says nothing."""
 _AT_ONCE = 50
 """Columns counted in one statement."""
 
@@ -284,6 +287,8 @@ def _sort(batch: Batch, view: str, column: Column) -> Sort | None:
 
 def _number_or_id(batch: Batch, view: str, column: Column) -> Sort | None:
     whole = column.type.endswith(("INT", "INTEGER"))
+    if whole and column.name not in batch.mapping and _NAMES_SOMETHING.search(column.name.lower()):
+        return None if _different(batch, view, column) >= _NEARLY_ALL else Sort.CATEGORY
     if column.name in batch.mapping or not whole or _different(batch, view, column) < _NEARLY_ALL:
         return Sort.NUMBER
     return None
@@ -291,10 +296,14 @@ def _number_or_id(batch: Batch, view: str, column: Column) -> Sort | None:
 
 def _words(batch: Batch, view: str, column: Column) -> Sort | None:
     as_text = f"{column.sql}::varchar"
-    length, blanks, numbers = batch.row_of(
+    length, blanks, numbers, moments = batch.row_of(
         f"select coalesce(avg(length({as_text})), 0), coalesce(avg(contains({as_text}, ' ')::int), 0), "
-        f"coalesce(bool_and(regexp_full_match({as_text}, '{NUMBER}')), false) from looked_at"
+        f"coalesce(bool_and(regexp_full_match({as_text}, '{NUMBER}')), false), "
+        f"coalesce(bool_and(try_cast({as_text} as timestamp) is not null and length({as_text}) >= 8), false) "
+        "from looked_at"
     )
+    if moments and not numbers and column.name not in batch.mapping:
+        return Sort.DATE
     different = _different(batch, view, column)
     if length >= _LONG and blanks > 0.5 and different > _MANY:
         return Sort.TEXT
@@ -328,12 +337,17 @@ def _fresh(batch: Batch, column: Column, sort: Sort, bins: int) -> _Asked:
 
 
 def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
-    """The different values themselves if they are few, else the quantiles of sorted values; (k,), k < bins."""
-    distinct = np.unique(values)
-    if len(distinct) < bins:
-        return distinct.astype(float)
-    places = (np.arange(1, bins) * len(values) / bins).astype(int)
-    return np.unique(np.sort(values)[places]).astype(float)
+    """The different values themselves if they are few, else the quantiles of sorted values; (k,), k < bins.
+
+    The first edge lies just below the lowest value: what is lower still, later, must not pass for the lowest.
+    """
+    if not len(values):
+        return np.array([], dtype=float)
+    known = np.unique(values)
+    if len(known) > bins - 2:
+        places = (np.arange(1, bins - 1) * len(values) / (bins - 1)).astype(int)
+        known = np.unique(np.sort(values)[places])
+    return np.unique(np.append(np.nextafter(float(np.min(values)), -np.inf), known)).astype(float)
 
 
 def _as(sort: Sort, column: Column) -> str:

@@ -145,6 +145,8 @@ class DriftSection:
     reference: str | None = None
     """Name of the reference."""
     reference_rows: int = 0
+    current_rows: int = 0
+    """Rows of this batch that were compared: those without a serious fault."""
     columns: tuple[DriftColumn, ...] = ()
     """Every comparison: drifted ones first, then by evidence."""
     concept: ConceptSection = field(default_factory=ConceptSection)

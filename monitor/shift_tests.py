@@ -281,7 +281,7 @@ def wasserstein(reference: NumberProfile, current: NumberProfile) -> float:
     together = (before * n + now * m) / (n + m)
     by_chance = np.sqrt(2 / np.pi * together * (1 - together) * (1 / n + 1 / m))  # mean of a normal's absolute value
     area, noise = _area(places, np.abs(before - now)), _area(places, by_chance)
-    return sqrt(max(0.0, area**2 - noise**2))
+    return area * sqrt(1 - (noise / area) ** 2) if area > noise else 0.0  # squares of either may be too large
 
 
 def spread_unit(profile: NumberProfile) -> float:

@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from expectations.batch import Batch
@@ -24,7 +25,7 @@ from expectations.kinds import KINDS, Holds
 from expectations.sql import Bound, any_of
 from expectations.text_faults import fewest_tokens, sure_language
 from monitor.profiles import Profile, TextProfile
-from monitor.words import tokens, word_bucket
+from monitor.words import incidence, word_bucket
 
 SAID = "said"
 """The column of the relation that signals are computed over: the text that a model learns from."""
@@ -39,6 +40,8 @@ SAMPLED = 3_000
 """Texts of the reference's sample by which distance is scaled: a standard deviation is known to 1.3 % then."""
 USUAL_WORDS = 5
 """Words of usual rarity that each text counts as having besides its own: one odd word alone must not be an outlier."""
+_PARTS = 2**32
+"""Parts of a bit."""
 _FEW = 4
 """Words up to which looking for each takes less time than one pattern of them all: a sixth of it for each."""
 
@@ -247,9 +250,21 @@ def _mentions(name: str, words: Callable[[Words], tuple[str, ...]], listed: str,
 
 @lru_cache(maxsize=1)
 def _vader() -> Any:
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer as Vader
 
-    return SentimentIntensityAnalyzer()
+    class Windowed(Vader):  # type: ignore[misc]
+        """The same scores: these checks look at three words before and two after, and would lower all the others."""
+
+        @staticmethod
+        def _negation_check(valence: float, words: list[str], before: int, at: int) -> Any:
+            first = max(at - 3, 0)
+            return Vader._negation_check(valence, words[first : at + 1], before, at - first)
+
+        @staticmethod
+        def _special_idioms_check(valence: float, words: list[str], at: int) -> Any:
+            return Vader._special_idioms_check(valence, words[at - 3 : at + 3], 3)
+
+    return Windowed()
 
 
 def _sentiment(texts: Sequence[str], _: Asked) -> Values:
@@ -301,10 +316,10 @@ class Rarity:
 
 def _word_bits(texts: Sequence[str], bits: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sum of the bits of each text's different words, and how many these are."""
-    words = [set(tokens(text[:LONGEST])) for text in texts]
-    known = {word: float(bits[word_bucket(word)]) for word in set().union(*words)}
-    total = np.array([sum(map(known.__getitem__, found)) for found in words], dtype=np.float64)
-    return total, np.array([len(found) for found in words], dtype=np.int64)
+    found = incidence(pa.array([text[:LONGEST] for text in texts], pa.large_string()))
+    known = bits[np.fromiter(map(word_bucket, found.words), np.int64, len(found.words))]
+    total = np.bincount(found.text, known[found.word], len(texts)).astype(np.float64)
+    return total, np.bincount(found.text, minlength=len(texts)).astype(np.int64)
 
 
 def rarity(profile: Profile) -> Rarity | None:
@@ -334,11 +349,14 @@ def _joined(columns: Sequence[Sequence[str | None]]) -> list[str]:
 
 
 def _bits(columns: Sequence[TextProfile], less: int) -> NDArray[np.float64]:
-    """-log2 of the chance that any of the columns holds a word of the bucket, as if they were independent."""
+    """-log2 of the chance that any of the columns holds a word of the bucket, as if they were independent.
+
+    In whole parts of a bit, so that a sum of them is the same in whatever order they are added.
+    """
     absent = np.ones(len(columns[0].frequencies))
     for column in columns:
         absent *= 1 - (np.maximum(column.frequencies - less, 0) + 0.5) / (column.rows - less + 1)
-    return np.asarray(-np.log2(1 - absent), dtype=float)
+    return np.asarray(np.round(-np.log2(1 - absent) * _PARTS) / _PARTS, dtype=float)
 
 
 def _distance(texts: Sequence[str], asked: Asked) -> Values:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.profiles import TextProfile
-from monitor.words import tokens
+from monitor.words import incidence
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -227,19 +227,24 @@ def _present(texts: Sequence[str | None]) -> list[int]:
 def _pool(texts: Sequence[str], reference: int) -> _Pool:
     from scipy.sparse import csr_matrix
 
-    codes: dict[str, int] = {}
-    lists = [[codes.setdefault(word, len(codes)) for word in dict.fromkeys(tokens(text))] for text in texts]
-    flat = np.fromiter(chain.from_iterable(lists), np.int64)
-    rows = np.repeat(np.arange(len(texts)), np.fromiter(map(len, lists), np.int64, len(lists)))
-    names = list(codes)
-    enough = _fullest(np.bincount(flat, minlength=len(codes)), LEAST_TEXTS, MOST_WORDS)
-    enough = np.array(sorted(enough, key=names.__getitem__), dtype=np.intp)
-    column = np.full(len(codes), -1)
+    found = incidence(_column(texts))
+    names, flat, rows = found.words, found.word, found.text
+    alphabetical = sorted(range(len(names)), key=names.__getitem__)
+    often = np.bincount(flat, minlength=len(names))[alphabetical]
+    enough = np.array(alphabetical, np.intp)[np.sort(_fullest(often, LEAST_TEXTS, MOST_WORDS))]
+    column = np.full(len(names), -1)
     column[enough] = np.arange(len(enough))
     kept = column[flat] >= 0
     where = (rows[kept], column[flat[kept]])
     holds = csr_matrix((np.ones(kept.sum(), np.float32), where), shape=(len(texts), len(enough)))
     return _Pool(tuple(names[i] for i in enough), holds, reference, len(texts) - reference)
+
+
+def _column(texts: Sequence[str]) -> pa.Array:
+    try:
+        return pa.array(texts, pa.large_string())
+    except UnicodeEncodeError:  # half a surrogate pair, which is no letter, as a question mark is none
+        return pa.array([text.encode("utf-8", "replace").decode() for text in texts], pa.large_string())
 
 
 def _fullest(counts: NDArray[np.int64], least: int, most: int) -> NDArray[np.intp]:

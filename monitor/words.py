@@ -29,6 +29,8 @@ NAMED = 20_000
 
 _AT_ONCE, _THREADS = 10_000, 2
 """Texts whose words one thread holds in memory at a time; threads."""
+_BYTES_AT_ONCE = 16_000_000
+"""Bytes of texts whose words are held in memory at a time; lists of words take several times as much."""
 _UNSPACED = r"\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Han characters and kana."""
 _LETTER = rf"[^\W_{_UNSPACED}]"
@@ -118,26 +120,72 @@ def _parts(column: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
             yield chunk.slice(start, _AT_ONCE).cast(pa.large_string()).drop_null()
 
 
-def _count(texts: pa.Array) -> dict[str, int]:
+def _count(texts: pa.Array) -> Counter[str]:
+    found = incidence(texts)
+    return Counter(dict(zip(found.words, np.bincount(found.word).tolist(), strict=True)))
+
+
+@dataclass(frozen=True)
+class Incidence:
+    """Which words stand in which texts, each word of a text once."""
+
+    text: NDArray[np.int64]
+    """(n,) the place of a text, in no order."""
+    word: NDArray[np.int64]
+    """(n,) the place in `words` of a word that stands in it."""
+    words: tuple[str, ...]
+    """Every word that stands in any text, in no order."""
+
+
+def incidence(texts: pa.Array) -> Incidence:
+    """Which words stand in which texts, exactly as `tokens` tells them; no text may be null.
+
+    >>> found = incidence(pa.array(["Not warm, not light", "warm"]))
+    >>> found.words, found.text.tolist(), found.word.tolist()
+    (('not', 'warm', 'light'), [0, 0, 0, 1], [0, 1, 2, 1])
+    """
+    codes: dict[str, int] = {}
+    text, word = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    step = max(1, len(texts) * _BYTES_AT_ONCE // max(texts.nbytes, _BYTES_AT_ONCE))
+    for start in range(0, len(texts), step):
+        places, places_in, words = _incidence(texts.slice(start, step).cast(pa.large_string()))
+        text.append(places + start)
+        word.append(np.array([codes.setdefault(one, len(codes)) for one in words], np.int64)[places_in])
+    return Incidence(np.concatenate(text), np.concatenate(word), tuple(codes))
+
+
+_Pairs = tuple[NDArray[np.int64], NDArray[np.int64], list[str]]
+"""Texts, their words by place, and the words."""
+
+
+def _incidence(texts: pa.Array) -> _Pairs:
     simple = pc.string_is_ascii(texts)
-    counted = Counter(_count_ascii(texts.filter(simple)))
-    counted.update(chain.from_iterable(map(tokens, texts.filter(pc.invert(simple)).to_pylist())))
-    return counted
+    text, word, words = _ascii_incidence(texts.filter(simple))
+    others = list(map(tokens, texts.filter(pc.invert(simple)).to_pylist()))
+    codes = {one: code for code, one in enumerate(words)}
+    more = [codes.setdefault(one, len(codes)) for one in chain.from_iterable(others)]
+    is_simple = simple.to_numpy(zero_copy_only=False)
+    owners = np.repeat(np.flatnonzero(~is_simple), np.array([len(found) for found in others], np.int64))
+    places = np.concatenate([np.flatnonzero(is_simple)[text], owners])
+    return places, np.concatenate([word, np.array(more, np.int64)]), list(codes)
 
 
-def _count_ascii(texts: pa.Array) -> dict[str, int]:
-    """Words of ASCII texts: cut at blanks once every other byte is one; distinct pairs of text and word are counted."""
+def _ascii_incidence(texts: pa.Array) -> _Pairs:
+    """Of ASCII texts: cut at blanks once every other byte is one; of equal pairs of text and word, one is kept."""
     if not len(texts):
-        return {}
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), []
     cut = pc.ascii_split_whitespace(_with_blanks(texts))
-    coded = pc.list_flatten(cut).dictionary_encode()
+    found = pc.list_flatten(cut)
+    held = pc.not_equal(found, "")  # which stands before a blank at the beginning, and after one at the end
+    coded = found.filter(held).dictionary_encode()
     words = coded.dictionary.to_pylist()
     narrow = np.int32 if len(texts) * len(words) < 2**31 else np.int64  # which is sorted in half the time
-    pairs = pc.list_parent_indices(cut).to_numpy().astype(narrow) * narrow(len(words)) + coded.indices.to_numpy()
+    pairs = pc.list_parent_indices(cut).filter(held).to_numpy().astype(narrow)
+    pairs = pairs * narrow(len(words)) + coded.indices.to_numpy()
     pairs.sort()
     first = np.concatenate([[True], pairs[1:] != pairs[:-1]]) if len(pairs) else np.zeros(0, bool)
-    counts = np.bincount(pairs[first] % max(len(words), 1), minlength=len(words))
-    return {word: int(n) for word, n in zip(words, counts, strict=True) if word}
+    text, word = np.divmod(pairs[first].astype(np.int64), max(len(words), 1))
+    return text, word, words
 
 
 def _with_blanks(texts: pa.Array) -> pa.Array:

@@ -36,7 +36,8 @@ def drift_said(drift: DriftSection) -> Text:
     if drift.status is DriftStatus.NOT_EXAMINED:
         return Text(f"not examined: {inert(drift.reason)}", "dim")
     tested = [c for c in drift.columns if c.tested]
-    against = f"against {shortened_path(inert(drift.reference or ''), 40)} ({rows_text(drift.reference_rows)})"
+    name = shortened_path(inert(drift.reference or ""), 40)
+    against = f"{rows_text(drift.current_rows)} against {name} ({drift.reference_rows:,})"
     if not drift.drifted:
         return Text(f"none in {len(tested)} comparisons, {against}")
     names = dict.fromkeys(c.column for c in drift.drifted)
@@ -125,8 +126,8 @@ def edge_cases_said(cases: EdgeCaseSection) -> Text:
 def edge_case_lines(cases: EdgeCaseSection, width: int) -> Iterator[RenderableType]:
     """What was left out, and why; an example."""
     if cases.left_out:
-        why = "more than [edge_cases] candidates allows for slow signals"
-        yield Text(f"  · {rows_text(cases.left_out)} not looked into: {why}", "dim")
+        why = "slow signals are computed for [edge_cases] candidates of them"
+        yield Text(f"  · {cases.left_out:,} times a rule was not asked of a row: {why}", "dim")
     if cases.skipped:
         names = ", ".join(map(inert, cases.skipped))
         yield Text(f"  · nothing to ask here for {names}", "dim", no_wrap=True, overflow="ellipsis")

@@ -173,7 +173,7 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
             unreadable_allowed=settings.unreadable_allowed,
             progress=request.progress,
         )
-        compared, cases = _beyond_rules(request, project, batch, folder, begun.run_id)
+        compared, cases = _beyond_rules(request, project, batch, validation, folder, begun.run_id)
         if good is not None:  # last: a check that is interrupted leaves nothing behind
             request.progress("writing the good rows")
             write_good(batch, good)
@@ -190,16 +190,16 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
 
 
 def _beyond_rules(
-    request: Request, project: Project, batch: Batch, folder: Path, run_id: str
+    request: Request, project: Project, batch: Batch, validation: Validation, folder: Path, run_id: str
 ) -> tuple[Compared, EdgeCaseSection]:
-    """What changed, and which rows to learn from: both look at good rows only."""
+    """What changed, and which rows to learn from: both look only at rows without a serious fault."""
     from shopmon.comparing import Compared, beyond_rules
-    from shopmon.references import keep_good
+    from shopmon.references import keep_fit
 
     if request.only_rules:
         reason = "only the rules were asked for"
         return Compared(DriftSection(reason=reason)), EdgeCaseSection(reason=reason)
-    keep_good(batch)
+    keep_fit(batch, validation)
     return beyond_rules(batch, request, project, folder=folder, run_id=run_id)
 
 

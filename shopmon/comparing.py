@@ -20,7 +20,7 @@ from monitor.results import (
 )
 from shopmon.project import Project
 from shopmon.reading import Reading
-from shopmon.references import GOOD, reference_for, reference_from
+from shopmon.references import FIT, reference_for, reference_from
 from shopmon.request import Request
 from shopmon.rooms import drift_settings, edge_case_settings, evidently_settings
 
@@ -54,7 +54,7 @@ class Compared:
 def beyond_rules(
     batch: Batch, request: Request, project: Project, *, folder: Path, run_id: str
 ) -> tuple[Compared, EdgeCaseSection]:
-    """What changed since the reference, and which rows a model should learn from; both look at good rows only.
+    """What changed since the reference, and which rows a model should learn from; both look at rows without a serious fault.
 
     The reference is the project's, or the one that was asked for. The selected rows are put into the retraining set,
     each once, after everything else has gone well.
@@ -88,7 +88,7 @@ def _sides(batch: Batch, request: Request, project: Project, reference: Referenc
 
     own = {own: role for role, own in batch.mapping.items()}
     settings = drift_settings(project, [own.get(name, name) for name in request.by])
-    if batch.row_of(f"select count(*) from {GOOD}") == (0,):
+    if batch.row_of(f"select count(*) from {FIT}") == (0,):
         return _Sides(reference, None, settings)
     request.progress("profiling the batch")
     current = profile(
@@ -96,7 +96,7 @@ def _sides(batch: Batch, request: Request, project: Project, reference: Referenc
         settings.profile,
         segments=[name for name in settings.segments if name in reference.profile.segments],
         like=reference.profile,
-        relation=GOOD,
+        relation=FIT,
         progress=request.progress,
     )
     return _Sides(reference, current, settings)
@@ -110,7 +110,7 @@ def _compared(
     if sides is None:
         return Compared(DriftSection())
     if sides.current is None:
-        return Compared(DriftSection(reason="no good row is left to compare"))
+        return Compared(DriftSection(reason="every row has a fault: none is left to compare"))
     files = [part.found.name for part in batch.parts]
     section = compare_with(sides.reference, sides.current, sides.settings, files=files, progress=request.progress)
     section, artifacts = _with_evidently(section, sides.reference, sides.current, request, project, folder, run_id)
@@ -128,7 +128,7 @@ def _reference(batch: Batch, request: Request, project: Project) -> Reference | 
 def _concept(batch: Batch, request: Request) -> ConceptSection:
     from monitor.concept_drift import concept_drift, error_stream
 
-    stream = error_stream(batch, GOOD)
+    stream = error_stream(batch, FIT)
     if stream.errors is None:
         return ConceptSection(reason=stream.reason)
     request.progress("watching the model's errors")
@@ -194,7 +194,7 @@ def _selected(batch: Batch, request: Request, project: Project, reference: Refer
     return select(
         batch,
         edge_case_settings(project),
-        relation=GOOD,
+        relation=FIT,
         reference=reference.profile if reference else None,
         known_hashes=RetrainingSet(project.retraining).known_hashes(batch.kind),
         progress=request.progress,

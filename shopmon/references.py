@@ -17,10 +17,11 @@ from shopmon.rooms import drift_settings
 
 if TYPE_CHECKING:
     from expectations.batch import Batch
+    from expectations.results import Validation
     from monitor.reference import Reference
 
-GOOD = "good"
-"""The relation of a validated batch that holds the rows which break no rule."""
+FIT = "fit"
+"""The relation of a validated batch that holds the rows which break neither a critical rule nor a warning."""
 
 
 def set_reference(
@@ -34,7 +35,7 @@ def set_reference(
 ) -> Reference:
     """Keep the profile of a batch known to be good; from now on batches of its kind are compared with it.
 
-    Only rows that break no rule of the suite go in, as only such rows of later batches are compared. The profile of an
+    Only rows that break no critical rule and no warning go in, as only such rows of later batches are compared. An
     earlier reference of the same kind is replaced, at once or not at all.
 
     Raises ShopmonError if the batch cannot be read, or holds no good row.
@@ -121,26 +122,34 @@ def _made(
         opened(data, reading, project, Path(scratch), progress) as batch,
     ):
         rules = load_suite(suite or project.suite(batch.kind) or built_in(batch.kind))
-        validate(batch, rules, folder=Path(scratch), progress=progress)
-        keep_good(batch)
-        if batch.row_of(f"select count(*) from {GOOD}") == (0,):
+        keep_fit(batch, validate(batch, rules, folder=Path(scratch), progress=progress))
+        if batch.row_of(f"select count(*) from {FIT}") == (0,):
+            names = ", ".join(without_password(source.name) for source in batch.sources)
             raise BatchError(
-                f"no row of {', '.join(without_password(s.name) for s in batch.sources)} keeps every rule",
-                advice="See why with: shopmon check FILE. A reference must hold good rows; the one before it is kept.",
+                f"no row of {names} is fit to compare with: each breaks a critical rule or a warning",
+                advice="See why with: shopmon check FILE. The reference before it is kept.",
             )
         progress("profiling the reference")
-        made = profile(batch, settings.profile, segments=settings.segments, relation=GOOD, progress=progress)
+        made = profile(batch, settings.profile, segments=settings.segments, relation=FIT, progress=progress)
         place = folder or project.references / batch.kind
         sources = tuple((without_password(s.name), s.sha256) for s in batch.sources)
     save(made, place, name=", ".join(name for name, _ in sources), sources=sources)
     return load(place)
 
 
-def keep_good(batch: Batch) -> None:
-    """Lay a relation over the rows of a validated batch that break no rule."""
-    from expectations.columns import FILE, ROW
+def keep_fit(batch: Batch, validation: Validation) -> None:
+    """Lay a relation over the rows of a validated batch that are fit to compare and to learn from.
 
-    if batch.row_of("select count(*) from breaking") == (0,):
-        batch.rows_of(f"create view {GOOD} as from batch")
+    Those that break no critical rule and no warning. What is only worth knowing, as a space too many, may concern most
+    rows of a file: without them nothing would be left, or something else than the shop has.
+    """
+    from expectations.columns import FILE, ROW
+    from expectations.results import Severity
+
+    serious = [n for n, result in enumerate(validation.results) if result.severity is not Severity.INFO]
+    unfit = f"select {FILE}, {ROW} from breaking where list_has_any(rules, {serious}::integer[])"
+    if batch.row_of(f"select count(*) from ({unfit})") == (0,):
+        batch.rows_of(f"create view {FIT} as from batch")
     else:
-        batch.rows_of(f"create view {GOOD} as select b.* from batch b anti join breaking using ({FILE}, {ROW})")
+        batch.rows_of(f"create table unfit as {unfit}")
+        batch.rows_of(f"create view {FIT} as select b.* from batch b anti join unfit using ({FILE}, {ROW})")

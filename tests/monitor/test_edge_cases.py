@@ -250,6 +250,23 @@ def test_a_limit_of_one_rule_does_not_count_for_another():
     assert found.by_reason == {"few": 7, "all": 50}
 
 
+@pytest.mark.parametrize("formula", ["mentions_brand", "mentions_other_brand & ~mentions_brand", "stars == 5"])
+def test_a_limited_rule_chooses_the_same_rows_though_it_is_asked_of_few(formula, monkeypatch):
+    texts = [f"{['Nike', 'Puma', 'a coat', 'a hat'][i % 4]} number {i}" for i in range(2000)]
+    words = Words(brands=("nike",), other_brands=("puma",))
+    rules = {"few": Rule(formula, at_most=30), "all": "stars > 0"}
+    chosen, beyond = [], []
+    for horizon in (1_000_000, 300, 10):  # asked of all; of some, which are enough; of some, and then of all
+        monkeypatch.setattr("monitor.edge_cases._HORIZON", horizon)
+        with opened(reviews(texts)) as batch:
+            found = select(batch, only(rules, words=words))
+        chosen.append([row["row"] for row in found.rows.to_pylist() if "few" in row["reasons"]])
+        beyond.append(found.beyond_limit["few"])
+    assert len(chosen[0]) == 30
+    assert chosen[0] == chosen[1] == chosen[2]
+    assert beyond[0] == beyond[2] > beyond[1] > 0
+
+
 def test_one_text_repeated_very_often_does_not_break_the_bounds():
     with opened(reviews(["good"] * 3000)) as batch:
         found = select(batch, only({"slow": "sentiment > 0", "few": Rule("stars == 5", at_most=10)}, candidates=100))

@@ -124,6 +124,12 @@ def test_identical_numbers_do_not_differ(sample):
     assert wasserstein(before, now) == 0
 
 
+def test_a_spread_of_next_to_nothing_is_a_unit_like_any_other():
+    sample = np.array([0.0, 0.0, 1.0, 1e-280])
+    assert wasserstein(*two(sample, sample)) == 0
+    assert np.isfinite(wasserstein(*two(sample, np.full(1000, 1.0))))
+
+
 @given(counted)
 def test_identical_categories_do_not_differ(pair):
     assert categories_p_value(pair[0], pair[0]) == 1

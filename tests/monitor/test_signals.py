@@ -101,6 +101,34 @@ def test_a_part_of_a_word_is_found_only_where_it_is_asked_for():
     assert not mentions(["fashionable"], "unfashionable")
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.text("aB'’ é-", min_size=1, max_size=4).filter(str.strip), min_size=1, max_size=3),
+    st.text("aBb'’ é\u0301-\n", max_size=12),
+    st.sampled_from(["words", "substring"]),
+)
+@example(["running shoes"], "running \n shoes", "words")
+@example(["a'b"], "A’B", "words")
+@example(["'"], "a'b", "substring")
+def test_few_words_are_found_just_as_by_their_pattern(words, text, matching):
+    asked = Asked(None, SignalSettings(Words(brands=tuple(words)), matching))
+    sql = f"select {SIGNALS['mentions_brand'].sql(asked)} from (select $said as said)"
+    bound = {**asked.bound.used_in(sql), "said": text}
+    assert database().execute(sql, bound).fetchone()[0] is mentions(words, text, matching)
+
+
+def test_sentiment_is_what_vader_says():
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+    rng, vader = np.random.default_rng(1), SentimentIntensityAnalyzer()
+    words = (
+        "never so this without doubt the shit bomb kiss of death yeah right sort kind least but no nor GOOD bad shoe"
+    )
+    texts = [" ".join(rng.choice(words.split(), rng.integers(1, 12))) for _ in range(1000)]
+    said = SIGNALS["sentiment"].compute(texts, Asked(None))
+    assert said.tolist() == [vader.polarity_scores(text)["compound"] for text in texts]
+
+
 @pytest.mark.parametrize("matching", ["words", "substring"])
 @pytest.mark.parametrize(
     "word", [".*", "a|b", "(", "[a-z]", "x{2}", r"\d", "^", "'; drop table batch; --", "<script>", "a\\"]

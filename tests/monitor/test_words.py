@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor.words import WORD_BUCKETS, document_frequencies, tokens, word_bucket
+from monitor.words import WORD_BUCKETS, document_frequencies, incidence, tokens, word_bucket
 
 TEXTS = st.lists(
     st.none() | st.text(st.characters(codec="utf-8"), max_size=60) | st.text("aB9' _'’é充電ア-\t\n", max_size=40),
@@ -53,6 +53,20 @@ def test_whole_columns_are_cut_exactly_like_single_texts(texts):
     assert found.texts == sum(text is not None for text in texts)
     assert all(word_bucket(word) == bucket for bucket, word in found.words.items())
     assert found.words.keys() == set(np.flatnonzero(expected).tolist())
+
+
+@settings(deadline=None)
+@given(TEXTS.map(lambda texts: [text for text in texts if text is not None]), st.sampled_from([1, 20, 10**9]))
+@example(["a'", "é d'e", ""], 1)
+def test_each_text_has_its_words_once_however_many_are_held_at_a_time(texts, at_once):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("monitor.words._BYTES_AT_ONCE", at_once)
+        found = incidence(pa.array(texts, pa.string()))
+    pairs = sorted(
+        (text, found.words[word]) for text, word in zip(found.text.tolist(), found.word.tolist(), strict=True)
+    )
+    assert pairs == sorted((i, word) for i, text in enumerate(texts) for word in tokens(text))
+    assert len(set(found.words)) == len(found.words)
 
 
 def test_a_slice_of_a_column_is_cut_like_the_texts_in_it():

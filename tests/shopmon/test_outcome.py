@@ -85,7 +85,9 @@ def drifted():
         examples=(ExampleRow("new.csv", 7, "[bold]ugly"),),
     )
     return failing(
-        drift=DriftSection(DriftStatus.DRIFTED, "9,000 rows against 10,000", "good.parquet", 20_000, columns, concept),
+        drift=DriftSection(
+            DriftStatus.DRIFTED, "9,000 rows against 10,000", "good.parquet", 20_000, 9_000, columns, concept
+        ),
         edge_cases=cases,
     )
 
