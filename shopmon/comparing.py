@@ -54,7 +54,7 @@ class Compared:
 def beyond_rules(
     batch: Batch, request: Request, project: Project, *, folder: Path, run_id: str
 ) -> tuple[Compared, EdgeCaseSection]:
-    """What changed since the reference, and which rows a model should learn from; both look at rows without a serious fault.
+    """What changed since the reference, and which rows a model should learn from; both look only at fit rows.
 
     The reference is the project's, or the one that was asked for. The selected rows are put into the retraining set,
     each once, after everything else has gone well.
