@@ -252,12 +252,17 @@ def _shown(profile: Profile, asked: _Asked, column: DriftColumn, risen: str | No
 
 
 def _most_moved(before: ColumnProfile, now: ColumnProfile) -> str | None:
-    """The category whose share has moved most; None where none has a name, and for columns of another sort."""
+    """The category whose share has moved most for its size; None where none has a name, and for other sorts."""
     if not isinstance(before, CategoryProfile) or not isinstance(now, CategoryProfile):
         return None
-    moved = np.abs(now.counts / max(now.counts.sum(), 1) - before.counts / max(before.counts.sum(), 1))
     names = {**before.names, **now.names}
-    return max(names.items(), key=lambda named: moved[named[0]])[1] if names else None
+    if not names:
+        return None
+    was, is_now = max(before.counts.sum(), 1), max(now.counts.sum(), 1)
+    shared = (before.counts + now.counts) / (was + is_now)
+    error = np.sqrt(shared * (1 - shared) * (1 / was + 1 / is_now)) + 1e-12
+    z = np.abs(now.counts / is_now - before.counts / was) / error
+    return names[max(names, key=lambda bucket: z[bucket])]
 
 
 def _numbers(values: NDArray[np.object_], *, length: bool) -> NDArray[np.float64]:

@@ -126,8 +126,8 @@ def edge_cases_said(cases: EdgeCaseSection) -> Text:
 def edge_case_lines(cases: EdgeCaseSection, width: int) -> Iterator[RenderableType]:
     """What was left out, and why; an example."""
     if cases.left_out:
-        why = "slow signals are computed for [edge_cases] candidates of them"
-        yield Text(f"  · {cases.left_out:,} times a rule was not asked of a row: {why}", "dim")
+        why = "[edge_cases] candidates bounds slow signals"
+        yield Text(f"  · {cases.left_out:,} questions of a row left open: {why}", "dim")
     if cases.skipped:
         names = ", ".join(map(inert, cases.skipped))
         yield Text(f"  · nothing to ask here for {names}", "dim", no_wrap=True, overflow="ellipsis")

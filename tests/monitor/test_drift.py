@@ -158,3 +158,12 @@ def test_texts_that_are_markup_stay_text(reference, profiled):
     table = table.set_column(table.column_names.index("text"), "text", hostile)
     told = compare_with(reference, profiled(table, like=reference.profile), DriftSettings(segments=("brand",)))
     assert {"brand", "text"} <= {c.column for c in told.drifted}
+
+
+def test_new_values_are_shown_by_a_row_that_has_one(reference, profiled):
+    table = reviews(ROWS, seed=1, start=ROWS)
+    locales = table.column("locale").to_pylist()
+    locales[:80] = ["xx-XX"] * 80
+    table = table.set_column(table.column_names.index("locale"), "locale", pa.array(locales))
+    told = compare_with(reference, profiled(table, like=reference.profile))
+    assert [row.value for row in found(told, "locale").examples] == ["xx-XX"] * 3
