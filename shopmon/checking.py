@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from expectations.addresses import display_name
 from expectations.errors import RunStoreError, SuiteError
 from monitor.results import DriftSection, DriftStatus, EdgeCaseSection
 from shopmon import __version__
@@ -280,7 +281,7 @@ def _inputs(request: Request, result: CheckResult) -> tuple[Input, ...]:
     asked = [request.data] if isinstance(request.data, str | Path) else request.data
     if not isinstance(asked, Sequence):
         return ()
-    return tuple(Input(name=without_password(str(name)), sha256=None, rows=0, bytes=None) for name in asked)
+    return tuple(Input(name=display_name(str(name)), sha256=None, rows=0, bytes=None) for name in asked)
 
 
 def _versions() -> dict[str, str]:

@@ -69,6 +69,10 @@ ColumnOption = Annotated[
     list[str] | None,
     typer.Option("--column", metavar="NAME=ROLE", help='Which column is what: "Content=text". May be repeated.'),
 ]
+SuiteOption = Annotated[
+    Path | None,
+    typer.Option("--suite", metavar="FILE", help="The rules; otherwise the project's, else the built-in ones."),
+]
 EncodingOption = Annotated[
     str | None, typer.Option("--encoding", metavar="NAME", help="Of text files: utf-8 (as a rule), latin-1, cp1252 …")
 ]
@@ -130,10 +134,7 @@ def check(
         ),
     ],
     kind: KindOption = None,
-    suite: Annotated[
-        Path | None,
-        typer.Option("--suite", metavar="FILE", help="The rules; otherwise the project's, else the built-in ones."),
-    ] = None,
+    suite: SuiteOption = None,
     column: ColumnOption = None,
     encoding: EncodingOption = None,
     delimiter: DelimiterOption = None,
@@ -316,10 +317,7 @@ Examples:
 def reference_set(
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="A batch known to be good; as for check.")],
     kind: KindOption = None,
-    suite: Annotated[
-        Path | None,
-        typer.Option("--suite", metavar="FILE", help="The rules; otherwise the project's, else the built-in ones."),
-    ] = None,
+    suite: SuiteOption = None,
     column: ColumnOption = None,
     encoding: EncodingOption = None,
     delimiter: DelimiterOption = None,

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 _HEARTBEAT = 0.2
 """Seconds at most from Ctrl-C until it is noticed."""
-
-
 MOST_COLUMNS = 100
 """Columns that Evidently measures at most, those that drifted first: its page of thousands could not be opened."""
 

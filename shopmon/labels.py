@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from expectations.addresses import display_name
 from expectations.errors import BatchError, ProjectError
-from shopmon.outcome import without_password
 from shopmon.project import Project
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def join_labels(
         labels = _read(file, keys, Path(scratch), project, progress)
     kind = kind or project.kind or _only_kind(gathered)
     progress("joining labels")
-    source = without_password(str(file))
-    return gathered.add_labels(labels, kind=kind, run_id=new_run_id(datetime.now(UTC)), source=source)
+    run_id = new_run_id(datetime.now(UTC))
+    return gathered.add_labels(labels, kind=kind, run_id=run_id, source=display_name(file))
 
 
 def _only_kind(gathered: RetrainingSet) -> str:
