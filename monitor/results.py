@@ -165,6 +165,27 @@ class SelectionStatus(StrEnum):
 
 
 @dataclass(frozen=True)
+class ModelReading:
+    """How much of a batch a model read, so that rules could ask what it says."""
+
+    rows: int
+    """Rows that a rule leaves to the model once words and columns have been asked: each counts once."""
+    read: int
+    """Rows among them whose text it read."""
+    texts: int
+    """Different texts of these rows: a text is read once."""
+    seconds: float
+    """Wall time of the reading; the model had been loaded before."""
+    model: str = ""
+    """Its name in the registry."""
+
+    @property
+    def texts_per_second(self) -> float | None:
+        """The measured rate; None where nothing was read."""
+        return self.texts / self.seconds if self.texts and self.seconds else None
+
+
+@dataclass(frozen=True)
 class EdgeCaseSection:
     """Which rows a model should learn from."""
 
@@ -179,7 +200,9 @@ class EdgeCaseSection:
     looked_at: int = 0
     """Good rows that the rules were asked of."""
     left_out: int = 0
-    """Rows that a slow signal would have had to decide, beyond the number the settings allow."""
+    """Rows that a slow signal would have had to decide, beyond the number the settings allow (`candidates`)."""
+    model: ModelReading | None = None
+    """What a model read of the batch; None where no rule asked one."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Rule → why it could not be asked of this batch."""
     added: int = 0

@@ -7,7 +7,9 @@ Others are formulas over these.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,7 +107,7 @@ class Asked:
     known_hashes: str | None = None
     """The relation whose column `text_hash` holds the texts gathered before; None where none were."""
     model: Callable[[Sequence[str]], Mapping[str, Values]] | None = None
-    """Computes the model signals of texts, by their names."""
+    """Computes the model signals of texts, by their names; of no text it only gets ready."""
     lowered: str = f"lower({SAID})"
     """SQL: the text in lower case; a relation that holds it in a column spares every list of words to make it."""
 
@@ -203,6 +205,39 @@ def words_pattern(words: Iterable[str], matching: Matching = "words") -> str:
             others.append(f"{before}{_phrase(word)}{after}")
     whole = [f"{_BEFORE}(?:{'|'.join(map(_phrase, both))}){_AFTER}"] if both else []
     return "|".join([*whole, *others])
+
+
+def where_words(words: Iterable[str], matching: Matching = "words") -> re.Pattern[str]:
+    """A Python pattern for where the words stand that `words_pattern` finds: it matches them, and nothing around them.
+
+    For texts in Unicode's form NFC, in any case. Of words that begin at one place it takes the longest.
+
+    >>> [found.group() for found in where_words(["Nike", "Nike Air"]).finditer("Nike's best: nike  AIR, no Nikes")]
+    ['Nike', 'nike  AIR']
+    """
+    plain = {unicodedata.normalize("NFC", word).lower().strip() for word in words} - {""}
+    longest_first = sorted(plain, key=lambda word: (-len(word), word))
+    each = [re.escape(word) if matching == "substring" else _where_whole(word) for word in longest_first]
+    return re.compile("|".join(each) or "(?!)", re.IGNORECASE)
+
+
+def _where_whole(word: str) -> str:
+    before, after = _python_bounds()
+    parts = (re.sub("['’]", "['’]", re.escape(part)) for part in word.split())
+    return f"{before if _in_word(word[0]) else ''}{_PYTHON_BLANK.join(parts)}{after if _in_word(word[-1]) else ''}"
+
+
+_PYTHON_BLANK = r"[ \t\n\f\r\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
+
+
+@lru_cache(maxsize=1)
+def _python_bounds() -> tuple[str, str]:
+    """`_BEFORE` and `_AFTER` as Python writes them: looking around, and with marks one by one."""
+    marks = "".join(char for char in map(chr, range(0x300, 0x20000)) if unicodedata.category(char)[0] == "M")
+    word = rf"\w{marks}"
+    before = rf"(?:(?<![{word}{_JOINER}])|(?<=[{_JOINER}])(?<![{word}][{_JOINER}]))"
+    after = rf"(?=(?:['’]s)?(?:\Z|[^{word}{_JOINER}]|[{_JOINER}](?:\Z|[^{word}])))"
+    return before, after
 
 
 def _in_word(char: str) -> bool:
@@ -397,14 +432,65 @@ def _of_the_model(name: str) -> Callable[[Sequence[str], Asked], Values]:
         found = asked.model(texts).get(name) if asked.model else None
         if found is None:
             raise needs_model(name)
-        if len(found) != len(texts):
-            raise ShopmonError(
-                f"the model gave {len(found):,} values of {name} for {len(texts):,} texts",
-                advice="It must give one for each text, in the same order.",
-            )
-        return np.asarray(found, dtype=float)
+        return _one_each(name, found, texts)
 
     return compute
+
+
+def _nothing_to_ask(name: str) -> Callable[[Asked], str]:
+    needed = ("brands", "unwanted") if name == "unwanted_probability" else ("brands",)
+
+    def lacking(asked: Asked) -> str:
+        missing = [listed for listed in needed if not getattr(asked.settings.words, listed)]
+        return f"no words are listed under {missing[0]} in [edge_cases.words]" if missing else ""
+
+    return lacking
+
+
+def _one_each(name: str, found: Values, texts: Sequence[str]) -> NDArray[np.float64]:
+    if len(found) != len(texts):
+        raise ShopmonError(
+            f"the model gave {len(found):,} values of {name} for {len(texts):,} texts",
+            advice="It must give one for each text, in the same order.",
+        )
+    return np.asarray(found, dtype=float)
+
+
+class ReadOnce:
+    """A model that reads each text once, however many signals, rules and rows ask for it, and is timed.
+
+    >>> model = ReadOnce(lambda texts: {"model_entropy": np.array([len(text) for text in texts])})
+    >>> model(["a", "bcd", "a"])["model_entropy"].tolist(), model.texts
+    ([1.0, 3.0, 1.0], 2)
+    """
+
+    def __init__(self, model: Callable[[Sequence[str]], Mapping[str, Values]]) -> None:
+        self._model = model
+        self._known: dict[bytes, int] = {}
+        self._values: dict[str, list[float]] = {}
+        self.texts = 0
+        """Different texts it has read."""
+        self.seconds = 0.0
+        """Wall time it took to read them, without what it takes to get ready for the first."""
+
+    def __call__(self, texts: Sequence[str]) -> Mapping[str, Values]:
+        keys = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
+        if new:
+            self._read(list(new.values()))
+            self._known |= {key: len(self._known) + place for place, key in enumerate(new)}
+        where = [self._known[key] for key in keys]
+        return {name: np.array(values, dtype=float)[where] for name, values in self._values.items()}
+
+    def _read(self, texts: Sequence[str]) -> None:
+        if not self.texts:
+            self._model(())  # whatever must be loaded is not part of the rate
+        begun = time.perf_counter()
+        found = self._model(texts)
+        self.seconds += time.perf_counter() - begun
+        self.texts += len(texts)
+        for name, values in found.items():
+            self._values.setdefault(name, []).extend(_one_each(name, values, texts).tolist())
 
 
 def needs_model(name: str) -> ShopmonError:
@@ -469,7 +555,7 @@ SIGNALS: Mapping[str, Signal] = {signal.name: signal for signal in _ALL}
 """Every signal that needs no model. Source of sentiment: C. Hutto, E. Gilbert, VADER (ICWSM 2014)."""
 
 MODEL_SIGNALS: Mapping[str, Signal] = {
-    name: Signal(name, Holds.NUMBER, says, compute=_of_the_model(name))
+    name: Signal(name, Holds.NUMBER, says, compute=_of_the_model(name), lacking=_nothing_to_ask(name))
     for name, says in {
         "model_confidence": "Chance (0–1) that the model gives its best answer.",
         "model_entropy": "Entropy of the model's answers, in nats.",
@@ -477,7 +563,7 @@ MODEL_SIGNALS: Mapping[str, Signal] = {
         "unwanted_probability": "Chance (0–1) that the model says an unwanted word.",
     }.items()
 }
-"""Signals that a model computes; without one they are known, and cannot be asked."""
+"""Signals that a model computes of texts about the brands; without one they are known, and cannot be asked."""
 
 _COLUMNS = {"confidence": "prediction_score"}
 """Signals that are a column under another name."""

@@ -3,6 +3,7 @@
 `import shopmon` is all that Python needs; nothing heavy is loaded before a name is used:
 
     result = shopmon.check("new.parquet")          # or a pandas, polars or Arrow table
+    trained = shopmon.retrain(base="offline")      # on the rows that checks gathered
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from shopmon.labels import join_labels
     from shopmon.project import Project
     from shopmon.references import set_reference
+    from shopmon.retraining import models, retrain
     from shopmon.starting import draft
 
-__all__ = ["Project", "__version__", "check", "draft", "join_labels", "set_reference"]
+__all__ = ["Project", "__version__", "check", "draft", "join_labels", "models", "retrain", "set_reference"]
 __version__ = "0.1.0"
 
 _FLOORS = ("expectations", "monitor", "retrain", "dashboards")
@@ -31,6 +33,8 @@ _HOMES = {
     "check": "shopmon.checking",
     "draft": "shopmon.starting",
     "join_labels": "shopmon.labels",
+    "models": "shopmon.retraining",
+    "retrain": "shopmon.retraining",
     "set_reference": "shopmon.references",
 }
 

@@ -17,6 +17,7 @@ from monitor.results import (
     DriftStatus,
     EdgeCaseSection,
     ExampleRow,
+    ModelReading,
     SelectionStatus,
 )
 from shopmon.terminal_text import inert, padded, percent, rows_text, shortened, shortened_path, value_text
@@ -128,11 +129,20 @@ def edge_case_lines(cases: EdgeCaseSection, width: int) -> Iterator[RenderableTy
     if cases.left_out:
         why = "[edge_cases] candidates bounds slow signals"
         yield Text(f"  · {cases.left_out:,} questions of a row left open: {why}", "dim")
+    if cases.model and cases.model.rows:
+        yield Text(f"  · {_reading(cases.model)}", "dim")
     if cases.skipped:
         names = ", ".join(map(inert, cases.skipped))
         yield Text(f"  · nothing to ask here for {names}", "dim", no_wrap=True, overflow="ellipsis")
     for row in cases.examples[:1]:
         yield Text(shortened(f"  e.g. {_where(row)}: {value_text(row.value)}", width), "dim")
+
+
+def _reading(reading: ModelReading) -> str:
+    said = f"{inert(reading.model)} read {reading.read:,} of {rows_text(reading.rows)}"
+    if reading.texts_per_second is not None:
+        said += f", {reading.texts_per_second:,.0f} texts a second"
+    return said if reading.read == reading.rows else f"{said}: [edge_cases] model_rows bounds it"
 
 
 def _where(row: ExampleRow) -> str:

@@ -1,6 +1,7 @@
 """What does a person type, what do they read, and how does it end?
 
-Only this file prints and decides exit codes: 0 the data passed, 1 the data failed, 2 the command could not run.
+Only this file and `cli_training` print and decide exit codes: 0 the data passed, 1 the data failed, 2 the command
+could not run.
 Nothing heavy is imported before a command needs it, so that help and completion answer at once.
 """
 
@@ -19,7 +20,20 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from expectations.errors import ProjectError, ShopmonError
-from shopmon import __version__
+from shopmon import __version__, cli_training
+from shopmon.command_parts import (
+    COULD_NOT_RUN,
+    FAILED,
+    HELP,
+    PASSED,
+    AsJson,
+    Debug,
+    ProjectFolder,
+    Quiet,
+    refuse_to_replace,
+    save,
+    tell,
+)
 from shopmon.console import (
     console,
     flush,
@@ -37,7 +51,8 @@ if TYPE_CHECKING:
     from monitor.runs import Run, RunSummary
     from shopmon.outcome import CheckResult, Failure
 
-PASSED, FAILED, COULD_NOT_RUN = 0, 1, 2
+__all__ = ["COULD_NOT_RUN", "FAILED", "PASSED", "app", "main"]
+
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 _TERMINATED = 128 + signal.SIGTERM
@@ -49,19 +64,13 @@ app = typer.Typer(
     name="shopmon",
     rich_markup_mode=None,  # plain help costs a third of the time, and examples keep their lines
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
 
 Kind = Literal["reviews", "products", "queries", "relevance"]
 EngineName = Literal["scan", "great_expectations"]
 StatusName = Literal["passed", "failed", "error"]
 
-Debug = Annotated[bool, typer.Option("--debug", help="Show what happens inside, and tracebacks.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, for machines.")]
-ProjectFolder = Annotated[
-    Path | None,
-    typer.Option("--project", metavar="DIR", help="Folder of the shopmon.toml; otherwise the nearest one upwards."),
-]
 KindOption = Annotated[
     Kind | None, typer.Option("--kind", help="What the data is; otherwise recognised from its columns.")
 ]
@@ -96,7 +105,8 @@ Examples:
   shopmon check data/new.parquet           is this batch fit to use, and what changed?
   shopmon init data/good.parquet           a shopmon.toml and a suite of your own
   shopmon reference set data/good.parquet  what later batches are compared with
-  shopmon runs                             what was checked so far
+  shopmon retrain                          train a model on the rows that checks gathered
+  shopmon runs                             what was checked and trained so far
 
 Exit codes: 0 passed, 1 the data failed, 2 could not run.""",
 )
@@ -171,7 +181,7 @@ def check(
     ] = False,
     project: ProjectFolder = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the verdict.")] = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> int:
     """Say whether a batch is fit to use, what changed, and which rows to learn from.
@@ -204,7 +214,7 @@ def check(
             )
         )
     if result.error:
-        return _tell(result.error, debug=debug, document=result.json() if as_json else None)
+        return tell(result.error, debug=debug, document=result.json() if as_json else None)
     if as_json:
         write_document(result.json())
     else:
@@ -237,7 +247,7 @@ def draft(
     A draft says what the batch shows, dirt included: read it before you trust it.
     """
     if out is not None:
-        _refuse_to_replace([out], force)
+        refuse_to_replace([out], force)
     with quiet_libraries(), progress_shown() as progress:
         from shopmon.project import Project
         from shopmon.reading import Reading
@@ -246,7 +256,7 @@ def draft(
         reading = Reading(kind, _columns(column), encoding, delimiter)
         drafted = draft_from(file, reading, Project.of(project), progress=progress)
         if out is not None:
-            _save(out, drafted.suite)
+            save(out, drafted.suite)
     if out is None:
         write(drafted.suite)
     else:
@@ -277,16 +287,16 @@ def init(
     """Make a folder a project: a shopmon.toml with every setting explained, and a suite drafted from a reference."""
     if not project.is_dir():
         raise ProjectError(f"{project} is no folder", advice="Make it first, or give another --project.")
-    _refuse_to_replace([project / "shopmon.toml"], force)  # before the work
+    refuse_to_replace([project / "shopmon.toml"], force)  # before the work
     with quiet_libraries(), progress_shown() as progress:
         from shopmon.reading import Reading
         from shopmon.starting import starting_files
 
         reading = Reading(kind, _columns(column), encoding, delimiter)
         files = {project / name: text for name, text in starting_files(reference, reading, progress=progress).items()}
-    _refuse_to_replace(list(files), force)
+    refuse_to_replace(list(files), force)
     for file, text in files.items():
-        _save(file, text)
+        save(file, text)
     write("".join(f"{one_line(str(file))} is written\n" for file in files))
     write("Read and correct what is there, then: shopmon check FILE\n")
     return PASSED
@@ -301,7 +311,7 @@ Examples:
   shopmon reference set data/good.parquet
   shopmon reference show""",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
 app.add_typer(reference_app, name="reference")
 
@@ -451,7 +461,7 @@ def runs(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
-    """List what was checked so far, or show one run."""
+    """List what was checked and trained so far, or show one run."""
     from monitor.runs import RunStore
     from shopmon.project import Project
 
@@ -492,6 +502,9 @@ def demo(
     return PASSED
 
 
+app.add_typer(cli_training.app)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (by default the process's own) and give its exit code; nothing is raised but SystemExit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -517,7 +530,7 @@ def _prepare(*, debug: bool) -> None:
         import logging
 
         logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
-        for chatty in ("great_expectations", "sqlalchemy", "asyncio", "fsspec"):
+        for chatty in ("great_expectations", "sqlalchemy", "asyncio", "fsspec", "filelock", "httpcore", "alembic"):
             logging.getLogger(chatty).setLevel(logging.INFO)
     elif not sys.warnoptions:
         import warnings
@@ -544,32 +557,29 @@ def _tell_usage(error: Exception, given: Sequence[str]) -> int:
     return _could_not_begin(ShopmonError(problem, advice=f"Try: {command} --help"), given)
 
 
-def _tell(failure: Failure, *, debug: bool, document: str | None) -> int:
-    from shopmon.summary import trouble
-
-    if debug and failure.cause:
-        import traceback
-
-        write_error("".join(traceback.format_exception(failure.cause)))
-    show(trouble(failure), to_stderr=True)
-    if document is not None:
-        write_document(document)
-    return COULD_NOT_RUN
-
-
 def _wants_document(given: Sequence[str]) -> bool:
-    return "--json" in given and given[0] in ("check", "runs", "reference", "label")
+    return "--json" in given and given[0] in ("check", "runs", "reference", "label", "retrain", "words", "models")
 
 
 def _could_not_begin(error: Exception, given: Sequence[str]) -> int:
     """A command that ended before a run began."""
+    from shopmon.outcome import Failure
+
+    failure = Failure.of(error)
+    document = _document_of(failure, given) if _wants_document(given) else None
+    return tell(failure, debug="--debug" in given, document=document)
+
+
+def _document_of(failure: Failure, given: Sequence[str]) -> str:
     from datetime import UTC, datetime
 
-    from shopmon.outcome import CheckResult, Failure, Status
+    from shopmon.outcome import CheckResult, Status
+    from shopmon.training_outcome import TrainingRun
 
-    started, failure = datetime.now(UTC).isoformat(timespec="seconds"), Failure.of(error)
-    result = CheckResult("", Status.ERROR, started=started, version=__version__, error=failure)
-    return _tell(failure, debug="--debug" in given, document=result.json() if _wants_document(given) else None)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    if given[0] == "retrain":
+        return TrainingRun("", "", failure, started, version=__version__).json()
+    return CheckResult("", Status.ERROR, started=started, version=__version__, error=failure).json()
 
 
 def _columns(written: Sequence[str] | None) -> dict[str, str] | None:
@@ -585,20 +595,6 @@ def _columns(written: Sequence[str] | None) -> dict[str, str] | None:
             )
         columns[name] = role.strip()
     return columns
-
-
-def _refuse_to_replace(files: Sequence[Path], force: bool) -> None:
-    there = [str(file) for file in files if file.exists()]
-    if there and not force:
-        raise ProjectError(f"{' and '.join(there)} is there already", advice="Use --force to replace it.")
-
-
-def _save(file: Path, text: str) -> None:
-    from monitor.run_folder import write_aside
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with write_aside(file) as aside:
-        aside.write_text(text, encoding="utf-8")
 
 
 def _show_result(result: CheckResult, *, quiet: bool) -> None:
@@ -632,10 +628,12 @@ def _list_runs(found: Sequence[RunSummary], as_json: bool) -> int:
 
 
 def _show_run(run: Run, as_json: bool) -> int:
-    """A recorded check as it was told then; whatever else is recorded, as its document."""
+    """A recorded check or training as it was told then; whatever else is recorded, as its document."""
     from shopmon.outcome import CheckResult
     from shopmon.summary import trouble
 
+    if not as_json and run.command == "retrain":
+        return cli_training.show_again(run)
     if as_json or not CheckResult.can_read(run.document):
         write_document(json.dumps(run.document, ensure_ascii=False, indent=2))
         return PASSED

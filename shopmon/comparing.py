@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expectations.errors import ShopmonError
 from monitor.results import (
     Alarm,
     ConceptSection,
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 
     from expectations.batch import Batch
     from monitor.drift import DriftSettings
-    from monitor.edge_cases import EdgeCases
+    from monitor.edge_cases import EdgeCases, EdgeCaseSettings
     from monitor.profiles import Profile
     from monitor.reference import Reference
+    from retrain.model_signals import ModelSignals
+    from retrain.registry import Registered
 
 _HEARTBEAT = 0.2
 """Seconds at most from Ctrl-C until it is noticed."""
@@ -189,14 +193,58 @@ def _selected(batch: Batch, request: Request, project: Project, reference: Refer
     from monitor.retraining_set import RetrainingSet
 
     request.progress("selecting edge cases")
-    return select(
+    settings = edge_case_settings(project)
+    champion = _champion(batch.kind, settings, project)
+    found = select(
         batch,
-        edge_case_settings(project),
+        settings,
         relation=FIT,
         reference=reference.profile if reference else None,
         known_hashes=RetrainingSet(project.retraining).known_hashes(batch.kind),
+        model_signals=None if champion is None else _reader(champion, settings, project, request),
         progress=request.progress,
     )
+    if champion is None or found.model is None:
+        return found
+    return replace(found, model=replace(found.model, model=champion.model_id))
+
+
+def _champion(kind: str, settings: EdgeCaseSettings, project: Project) -> Registered | None:
+    """The project's champion, if any rule asks what it says; None where there is none."""
+    from monitor.edge_cases import asks_model
+
+    if not asks_model(kind, settings):
+        return None
+    from retrain.registry import Registry
+
+    return Registry(project.models).champion("mlm")
+
+
+def _reader(
+    champion: Registered, settings: EdgeCaseSettings, project: Project, request: Request
+) -> Callable[[Sequence[str]], Mapping[str, np.ndarray]]:
+    """What the champion says of texts; it is loaded, and all that takes with it, when it is asked for the first time.
+
+    Asking raises ShopmonError for a champion that is damaged.
+    """
+
+    @cache
+    def loaded() -> ModelSignals:
+        request.progress(f"loading the model {champion.model_id}")
+        from retrain.loading import load_masked_lm
+        from retrain.model_signals import ModelSignals
+        from retrain.registry import Registry
+
+        try:
+            Registry(project.models).verify(champion)
+            return ModelSignals(load_masked_lm(champion.folder), settings.words, matching=settings.matching)
+        except ShopmonError as error:
+            raise ShopmonError(
+                f"the champion {champion.model_id} cannot be asked: {error.problem}",
+                advice="Go back to the one before it (shopmon models rollback), or check without it: --only-rules.",
+            ) from error
+
+    return lambda texts: loaded()(texts)
 
 
 def _gathered(
@@ -231,6 +279,7 @@ def _gathered(
         by_role=found.by_role,
         looked_at=found.looked_at,
         left_out=found.left_out,
+        model=found.model,
         skipped=found.skipped,
         added=added.new,
         retraining_set_rows=added.total,

@@ -7,11 +7,14 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+    from retrain.results import TrainingProgress
 
 _PATIENCE = 1.0
 """Seconds of silence before progress is shown."""
@@ -19,7 +22,11 @@ _PATIENCE = 1.0
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Whatever a library prints goes to standard error: standard output holds the answer alone."""
+    """Whatever a library prints goes to standard error: standard output holds the answer alone.
+
+    Libraries that are not loaded yet show no progress of their own, which would run into ours.
+    """
+    os.environ.setdefault("TQDM_DISABLE", "1")
     with contextlib.redirect_stdout(sys.stderr):
         yield
 
@@ -108,3 +115,84 @@ def _let_go_of_stdout() -> None:
     """Python would complain at exit that it cannot flush: give it somewhere to flush to."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+# --- trainings, which take long ---------------------------------------------------------------------------------------
+
+_EVERY = 30.0
+"""Seconds between two lines of progress where there is no terminal: few enough for a log of hours."""
+
+
+@contextlib.contextmanager
+def training_shown(*, hidden: bool = False) -> Iterator[Callable[[TrainingProgress], None]]:
+    """Show on standard error how far a training is: a bar on a terminal, elsewhere a line every half a minute."""
+    if hidden or sys.stderr is None:
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        with _bar() as update:
+            yield update
+    else:
+        yield _Lines()
+
+
+def training_line(now: TrainingProgress) -> str:
+    """How far a training is, in one line.
+
+    >>> from retrain.results import TrainingProgress
+    >>> training_line(TrainingProgress("training", 40, 300, 2.3149, 12345.6, 80.4))
+    'training: step 40 of 300, loss 2.315, 12,346 tokens/s, 1:20 left'
+    """
+    step = f"step {now.step:,} of {now.steps:,}" if now.steps else ""
+    return ": ".join(filter(None, (one_line(now.doing), ", ".join(filter(None, (step, *_facts(now)))))))
+
+
+def _facts(now: TrainingProgress) -> Iterator[str]:
+    if now.loss is not None:
+        yield f"loss {now.loss:.3f}"
+    if now.tokens_per_second is not None:
+        yield f"{now.tokens_per_second:,.0f} tokens/s"
+    if now.seconds_left is not None:
+        minutes, seconds = divmod(round(max(now.seconds_left, 0)), 60)
+        hours, minutes = divmod(minutes, 60)
+        yield f"{hours}:{minutes:02}:{seconds:02} left" if hours else f"{minutes}:{seconds:02} left"
+
+
+class _Lines:
+    """One line of progress after each half minute."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, now: TrainingProgress) -> None:
+        if time.monotonic() - self._last >= _EVERY:
+            self._last = time.monotonic()
+            write_error(f"{training_line(now)}\n")
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[TrainingProgress], None]]:
+    """A bar that appears with the first thing told, and goes when all is done."""
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    bar = Progress(
+        TextColumn("{task.fields[doing]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=16),
+        TextColumn(
+            "{task.fields[facts]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        ),
+        console=console(to_stderr=True),
+        transient=True,
+    )
+    shown = bar.add_task("", total=None, doing="", facts="")
+
+    def update(now: TrainingProgress) -> None:
+        step = f"{now.step:,}/{now.steps:,}" if now.steps else ""
+        facts = "  ".join(filter(None, (step, *_facts(now))))
+        bar.update(shown, total=now.steps or None, completed=now.step, doing=one_line(now.doing), facts=facts)
+        bar.start()
+
+    try:
+        yield update
+    finally:
+        bar.stop()

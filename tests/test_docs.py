@@ -41,11 +41,13 @@ from monitor.retraining_set import LABELS, ROWS
 from monitor.shift_tests import ShiftSettings
 from monitor.signals import MODEL_SIGNALS, SIGNALS, Words
 from monitor.text_shift import TextSettings, compare_texts
+from retrain.settings import Prompts
 from shopmon.cli import app
 from shopmon.demo_project import prepare
 from shopmon.outcome import CheckResult
-from shopmon.project import Project, Settings
+from shopmon.project import Project
 from shopmon.sample_data import reviews
+from shopmon.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("expectations", "monitor", "retrain", "shopmon", "dashboards")
@@ -508,18 +510,28 @@ def test_the_page_shows_every_setting() -> None:
     assert missing == []
 
 
-def test_the_page_shows_the_defaults_of_drift_edge_cases_and_store() -> None:
+def test_the_page_shows_the_defaults_of_drift_edge_cases_retrain_and_store() -> None:
     floors = {
         "number_floor": ShiftSettings().number_floor,
         "category_floor": ShiftSettings().category_floor,
         "text_floor": TextSettings().floor,
     }
-    for name in ("drift", "edge_cases", "store"):
-        known = {**getattr(Settings(), name).model_dump(), **(floors if name == "drift" else {})}
-        shown = {key: value for key, value in SHOWN[name].items() if not isinstance(value, dict | list)}
+    known_tables = {
+        name: getattr(Settings(), name).model_dump() for name in ("drift", "edge_cases", "retrain", "store")
+    }
+    known_tables["drift"] |= floors
+    tables = [(known, SHOWN[name]) for name, known in known_tables.items()]
+    tables += [(known_tables["retrain"][name], SHOWN["retrain"][name]) for name in ("objective", "gate")]
+    for known, table in tables:
+        shown = {key: value for key, value in table.items() if not isinstance(value, dict | list)}
         assert {key: value for key, value in shown.items() if known[key] is not None} == {
             key: known[key] for key in shown if known[key] is not None
         }
+
+
+def test_the_page_shows_the_prompts(tmp_path) -> None:
+    (tmp_path / "shopmon.toml").write_text(blocks(section(CLI, "## shopmon.toml"), "toml")[0], encoding="utf-8")
+    assert Project.read(tmp_path).prompts == Prompts()
 
 
 def sections_of_commands() -> list[tuple[str, object]]:

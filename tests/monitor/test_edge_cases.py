@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from expectations.batch import open_batch
 from expectations.errors import ShopmonError
 from expectations.kinds import KINDS
-from monitor.edge_cases import EdgeCaseSettings, Role, Rule, default_rules, parse_rules, select, share_out
+from monitor.edge_cases import EdgeCaseSettings, Role, Rule, asks_model, default_rules, parse_rules, select, share_out
 from monitor.formula import AnyOf, Comparison, Flag, Not, parse, settled
 from monitor.retraining_set import text_hash
-from monitor.signals import SIGNALS, Asked, SignalSettings, Words, text_of
+from monitor.signals import MODEL_SIGNALS, SIGNALS, Asked, SignalSettings, Words, text_of
 
 TEXTS = [
     "I love my Nike shoes, wonderful!",
@@ -77,6 +77,17 @@ _written = st.recursive(
 
 def model(texts):
     return {"model_entropy": np.array([len(text) for text in texts], dtype=float)}
+
+
+class Counting:
+    """A model that remembers what it read."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, texts):
+        self.seen += texts
+        return {name: np.array([len(text) for text in texts], dtype=float) for name in MODEL_SIGNALS}
 
 
 def everything(batch, known):
@@ -196,19 +207,95 @@ def test_products_are_seen_with_title_and_description():
 # --- bounds ---------------------------------------------------------------------------------------------------------
 
 
-def test_dear_signals_are_computed_for_no_more_rows_than_allowed_and_the_rest_is_told():
+def test_dear_signals_are_computed_for_no_more_rows_than_allowed_and_the_rest_is_told(monkeypatch):
     seen = []
-
-    def counting(texts):
-        seen.extend(texts)
-        return model(texts)
-
-    texts = [f"text number {i}" for i in range(100)]
-    with opened(reviews(texts)) as batch:
-        found = select(batch, only({"r": "model_entropy > 0"}, candidates=30), model_signals=counting)
+    monkeypatch.setattr("monitor.signals.fewest_tokens", lambda text: seen.append(text) or 5)
+    with opened(reviews([f"text number {i}" for i in range(100)])) as batch:
+        found = select(batch, only({"r": "tokens > 0"}, candidates=30))
     assert len(seen) == found.rows.num_rows == 30
     assert found.left_out == 70
     assert found.left_out_by_rule == {"r": 70}
+    assert found.model is None
+
+
+def test_a_model_reads_no_more_rows_than_allowed_and_the_rest_is_told():
+    model = Counting()
+    texts = [f"{'Nike' if i % 2 else 'Puma'} number {i}" for i in range(100)]
+    with opened(reviews(texts)) as batch:
+        rule = {"r": "mentions_brand & model_entropy > 0"}
+        found = select(batch, only(rule, words=WORDS, model_rows=30), model_signals=model)
+    assert len(model.seen) == found.rows.num_rows == 30
+    assert found.left_out_by_rule == {"r": 20}
+    assert found.left_out == 0, "only `candidates` bounds that"
+    assert (found.model.rows, found.model.read, found.model.texts) == (50, 30, 30)
+    assert found.model.texts_per_second > 0
+
+
+def test_a_model_s_rows_are_taken_from_no_other_rule():
+    rules = {"slow": "sentiment >= -1", "asks": "model_entropy > 0"}
+    with opened(reviews([f"text number {i}" for i in range(100)])) as batch:
+        without = select(batch, only({"slow": rules["slow"]}, words=WORDS, candidates=40))
+        found = select(batch, only(rules, words=WORDS, candidates=40, model_rows=10), model_signals=Counting())
+    assert found.by_reason == {"slow": 40, "asks": 10}
+    assert chosen(found, "slow") == chosen(without, "slow")
+    assert found.left_out == without.left_out == 60
+    assert found.left_out_by_rule == {"slow": 60, "asks": 90}
+
+
+def test_rows_with_one_text_are_read_once_and_counted_each():
+    model = Counting()
+    with opened(reviews(["Nike one"] * 40 + ["Nike two"] * 5)) as batch:
+        found = select(batch, only({"r": "model_entropy > 0"}, words=WORDS), model_signals=model)
+    assert sorted(model.seen) == ["Nike one", "Nike two"]
+    assert (found.model.rows, found.model.read, found.model.texts) == (45, 45, 2)
+    assert found.by_reason == {"r": 45}
+
+
+def test_rules_share_what_a_model_may_read_and_a_row_counts_once():
+    model = Counting()
+    texts = [f"{'Nike' if i < 60 else 'Puma'} number {i}" for i in range(100)]
+    rules = {"brand": "mentions_brand & model_entropy > 0", "any": "model_entropy > 1 & model_margin > -1"}
+    with opened(reviews(texts)) as batch:
+        found = select(batch, only(rules, words=WORDS, model_rows=20), model_signals=model)
+    assert found.by_reason == {"brand": 10, "any": 10}
+    assert found.left_out_by_rule == {"brand": 50, "any": 90}
+    assert found.model.rows == 100
+    assert found.model.read == found.model.texts == len(model.seen) == len(set(model.seen)) == found.rows.num_rows
+
+
+def test_a_model_reads_nothing_that_is_decided_without_it():
+    model = Counting()
+    texts = ["Nike is wonderful", "Nike is horrible", "Puma is horrible", "Nike is a box"]
+    rules = {
+        "or": "stars == 1 | model_entropy > 1000",
+        "slow first": "mentions_brand & sentiment < 0 & model_entropy > 0",
+    }
+    with opened(reviews(texts, [1, 1, 1, 1])) as batch:
+        found = select(batch, only(rules, words=WORDS), model_signals=model)
+    assert model.seen == ["Nike is horrible"]
+    assert found.by_reason == {"or": 4, "slow first": 1}
+    assert (found.model.rows, found.model.read) == (3, 1), "sentiment decided two of three"
+
+
+@pytest.mark.parametrize(("rows", "read"), [(0, 0), (1, 1), (50, 50), (51, 50)])
+def test_what_a_model_may_read_is_met_exactly(rows, read):
+    with opened(reviews([f"text number {i}" for i in range(50)])) as batch:
+        asked = only({"r": Rule("model_entropy > 0", at_most=5)}, words=WORDS, model_rows=rows)
+        found = select(batch, asked, model_signals=Counting())
+    assert (found.model.rows, found.model.read) == (50, read)
+    assert found.by_reason == {"r": min(5, read)}
+    assert found.beyond_limit == ({"r": read - 5} if read > 5 else {})
+    assert found.left_out_by_rule == ({"r": 50 - read} if read < 50 else {})
+
+
+def test_a_model_that_answers_nothing_chooses_nothing():
+    with opened(reviews(["Nike", "a"])) as batch:
+        rules = {"above": "model_entropy > 0.1", "not": "~(model_entropy > 0.1)"}
+        found = select(
+            batch, only(rules, words=WORDS), model_signals=lambda texts: {"model_entropy": [None] * len(texts)}
+        )
+    assert found.by_reason == {"above": 0, "not": 0}
+    assert found.model.read == 2
 
 
 def test_dear_signals_are_not_computed_where_cheap_ones_decide():
@@ -227,11 +314,12 @@ def test_dear_signals_are_not_computed_where_cheap_ones_decide():
 
 def test_the_same_texts_are_drawn_from_a_file_in_another_order():
     texts = [f"text number {i}" for i in range(200)]
-    rules = {"few": Rule("stars == 5", at_most=20), "slow": Rule("sentiment >= 0")}
+    rules = {"few": Rule("stars == 5", at_most=20), "slow": Rule("sentiment >= 0"), "asks": Rule("model_entropy > 0")}
     drawn = []
     for order in (texts, texts[::-1]):
         with opened(reviews(order)) as batch:
-            found = select(batch, only(rules, candidates=50))
+            found = select(batch, only(rules, words=WORDS, candidates=50, model_rows=30), model_signals=Counting())
+        assert (found.by_reason["few"], found.by_reason["asks"]) == (20, 30)
         drawn.append({(row["text"], tuple(row["reasons"])) for row in found.rows.to_pylist()})
     assert drawn[0] == drawn[1]
 
@@ -282,10 +370,11 @@ def test_candidates_are_shared_out_evenly_and_wholly(wanted, total):
     assert not short or max(given_out) - min(short) <= 1
 
 
-@pytest.mark.parametrize("candidates", [-1, 1_000_000])
-def test_a_number_of_candidates_that_cannot_be_is_told(candidates):
-    with opened(reviews(["a"])) as batch, pytest.raises(ShopmonError, match="candidates"):
-        select(batch, only({"r": "stars == 5"}, candidates=candidates))
+@pytest.mark.parametrize("name", ["candidates", "model_rows"])
+@pytest.mark.parametrize("rows", [-1, 1_000_000])
+def test_a_number_of_rows_that_cannot_be_is_told(name, rows):
+    with opened(reviews(["a"])) as batch, pytest.raises(ShopmonError, match=name):
+        select(batch, only({"r": "stars == 5"}, **{name: rows}))
 
 
 # --- rules ----------------------------------------------------------------------------------------------------------
@@ -296,9 +385,53 @@ def test_a_number_of_candidates_that_cannot_be_is_told(candidates):
 def test_every_default_rule_can_be_read_and_asked(kind, words):
     columns = {"query": ["a"], "product_text": ["b"], "label": ["E"], "title": ["c"], "text": ["d"], "stars": [4.0]}
     with opened(columns, kind=kind) as batch:
-        found = select(batch, EdgeCaseSettings(words=words))
+        found = select(batch, EdgeCaseSettings(words=words), model_signals=Counting())
     assert set(found.skipped) | set(found.by_reason) == set(default_rules(kind, words))
     assert all("no column" in reason or "no reference" in reason for reason in found.skipped.values())
+
+
+def test_the_model_s_own_rule_is_asked_where_there_is_a_model_and_words_are_listed():
+    texts = ["Nike shoes", "Puma shoes", "Nike shoes: I want a refund", "Nike!"]
+    assert "unwanted_fill_in" not in default_rules("reviews", Words(unwanted=("ugly",)))
+    assert "unwanted_fill_in" not in default_rules("reviews", Words(brands=("Nike",)))
+    with opened(reviews(texts)) as batch:
+        asked = EdgeCaseSettings(words=WORDS, unwanted_above=9.5)
+        without = select(batch, asked)
+        found = select(batch, asked, model_signals=Counting())
+    assert "shopmon retrain" in without.skipped["unwanted_fill_in"]
+    assert without.model is None
+    assert "unwanted_fill_in" not in found.skipped
+    assert chosen(found, "unwanted_fill_in") == [1], "of a complaint, another brand and a low value nothing is chosen"
+    row = found.rows.to_pylist()[0]
+    assert (row["role"], dict(row["signals"])["unwanted_probability"]) == ("negative", "10")
+    assert found.model.rows == 2
+
+
+def test_whether_a_model_is_worth_looking_for_is_known_beforehand():
+    assert asks_model("queries", EdgeCaseSettings(words=WORDS))
+    assert not asks_model("queries", EdgeCaseSettings(words=WORDS, defaults=False))
+    assert not asks_model("reviews", EdgeCaseSettings())
+    assert asks_model("reviews", only({"r": "stars == 1 | (mentions_brand & model_margin < 0.1)"}))
+    own = EdgeCaseSettings(words=WORDS, rules={"unwanted_fill_in": Rule("mentions_brand")})
+    assert not asks_model("reviews", own), "a rule of the project's takes the default one's place"
+
+
+@pytest.mark.parametrize("name", ["mine", "unwanted_fill_in"])
+def test_a_project_s_own_rule_needs_a_model_that_is_there(name):
+    rules = {name: Rule("mentions_brand & unwanted_probability > 0.5")}
+    with opened(reviews(["Nike"])) as batch, pytest.raises(ShopmonError, match="needs a model, and there is none"):
+        select(batch, EdgeCaseSettings(words=WORDS, rules=rules))
+
+
+@pytest.mark.parametrize(
+    ("words", "listed"), [(Words(unwanted=("ugly",)), "brands"), (Words(brands=("Nike",)), "unwanted")]
+)
+def test_a_model_is_not_asked_about_words_that_nobody_listed(words, listed):
+    model = Counting()
+    with opened(reviews(["Nike"])) as batch:
+        found = select(batch, only({"r": "unwanted_probability > 0.1"}, words=words), model_signals=model)
+    assert found.skipped == {"r": f"not examined: no words are listed under {listed} in [edge_cases.words]"}
+    assert model.seen == []
 
 
 def test_the_default_rules_for_a_brand_tell_praise_blame_and_others_apart():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from contextlib import contextmanager
 from functools import cache
@@ -23,6 +24,7 @@ from monitor.signals import (
     MODEL_SIGNALS,
     SIGNALS,
     Asked,
+    ReadOnce,
     SignalSettings,
     Words,
     rarity,
@@ -30,6 +32,7 @@ from monitor.signals import (
     signal_names,
     text_columns,
     text_of,
+    where_words,
     words_pattern,
 )
 from monitor.words import tokens, word_bucket
@@ -115,6 +118,31 @@ def test_few_words_are_found_just_as_by_their_pattern(words, text, matching):
     sql = f"select {SIGNALS['mentions_brand'].sql(asked)} from (select $said as said)"
     bound = {**asked.bound.used_in(sql), "said": text}
     assert database().execute(sql, bound).fetchone()[0] is mentions(words, text, matching)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.text("aB'’ é-+2鞋", min_size=1, max_size=4).filter(str.strip), min_size=1, max_size=3),
+    st.text("aBb'’ é\u0301\u0903-\n\u3000+_2鞋", max_size=12),
+    st.sampled_from(["words", "substring"]),
+)
+@example(["running shoes"], "running \n shoes", "words")
+@example(["a'b"], "A’B", "words")
+@example(["c++"], "I like C++.", "words")
+@example(["nike"], "Nike's best", "words")
+@example(["a"], "a\u0903", "words")
+def test_where_words_stand_is_where_they_are_found(words, text, matching):
+    composed = unicodedata.normalize("NFC", text)
+    found = where_words(words, matching).search(composed)
+    assert (found is not None) is mentions(words, text, matching)
+    if found:
+        same = {" ".join(unicodedata.normalize("NFC", w).lower().split()).replace("’", "'") for w in words}
+        said = found.group().lower()
+        assert matching == "substring" or " ".join(said.split()).replace("’", "'") in same
+
+
+def test_no_words_stand_nowhere():
+    assert where_words([]).search("Nike") is None
 
 
 def test_sentiment_is_what_vader_says():
@@ -379,3 +407,30 @@ def test_a_model_gives_one_value_for_each_text(asked):
     short = Asked(asked.batch, model=lambda texts: {"model_entropy": np.array([0.5])})
     with pytest.raises(ShopmonError, match="1 values of model_entropy for 2 texts"):
         MODEL_SIGNALS["model_entropy"].compute(["a", "b"], short)
+
+
+def test_a_model_reads_each_text_once_whatever_is_asked_of_it():
+    read = []
+
+    def model(texts):
+        read.append(list(texts))
+        return {"model_entropy": np.array([len(text) for text in texts], float), "model_margin": np.zeros(len(texts))}
+
+    once = ReadOnce(model)
+    assert once(["a", "bcd", "a"])["model_entropy"].tolist() == [1, 3, 1]
+    assert once(["bcd", "ef"])["model_margin"].tolist() == [0, 0]
+    assert once(["ef", "a"])["model_entropy"].tolist() == [2, 1]
+    assert read == [[], ["a", "bcd"], ["ef"]], "of no text it only gets ready"
+    assert once.texts == 3
+
+
+def test_what_a_model_takes_to_get_ready_is_not_counted():
+    once = ReadOnce(lambda texts: time.sleep(0.01 if texts else 0.5) or {"model_margin": np.zeros(len(texts))})
+    once(["a"])
+    assert 0.01 <= once.seconds < 0.4
+
+
+def test_a_model_that_answers_too_little_is_told():
+    once = ReadOnce(lambda texts: {"model_entropy": np.zeros(min(len(texts), 1))})
+    with pytest.raises(ShopmonError, match="1 values of model_entropy for 2 texts"):
+        once(["a", "b"])

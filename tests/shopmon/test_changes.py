@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -293,6 +294,150 @@ def test_a_rule_that_cannot_be_understood_is_told_and_nothing_is_left(typed, sho
     assert (code, out) == (2, "")
     assert said in err
     assert list((shop / ".shopmon" / "runs").iterdir()) == []
+
+
+# --- what the champion says ------------------------------------------------------------------------------------------
+
+SAYS = """\
+[edge_cases]
+defaults = true
+model_rows = 30
+unwanted_above = 0.02
+
+[edge_cases.words]
+brands = ["Nike"]
+unwanted = ["expensive", "ugly"]
+complaints = ["refund"]
+"""
+
+
+@pytest.fixture(scope="module")
+def champions(tmp_path_factory):
+    """A registry with two small models of random weights, of which the second is the champion."""
+    import torch
+    from transformers import BertTokenizerFast, DistilBertConfig, DistilBertForMaskedLM
+
+    from retrain.loading import weights_sha256
+    from retrain.records import write
+    from retrain.registry import Registry
+    from retrain.results import BaseUsed, TrainingResult
+
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "nike", "is", "are", "so", "very", "expensive", "ugly"]
+    names += [*"abcdefghijklmnopqrstuvwxyz", *(f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")]
+    tokenizer = BertTokenizerFast(vocab={name: number for number, name in enumerate(names)}, model_max_length=128)
+    registry = Registry(tmp_path_factory.mktemp("models"))
+    for number, name in enumerate(("20261120-195801-a3f9c1", "20261121-195801-b3f9c1")):
+        torch.manual_seed(number)
+        sizes = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
+        config = DistilBertConfig(vocab_size=len(names), max_position_embeddings=128, **sizes)
+        with registry.adding("mlm", name) as staging:
+            DistilBertForMaskedLM(config).save_pretrained(staging)
+            tokenizer.save_pretrained(staging)
+            sha256 = weights_sha256(staging)
+            record = TrainingResult(model_id=name, task="mlm", base=BaseUsed("offline", "3f2a"), weights_sha256=sha256)
+            write(record, staging)
+        registry.promote(name, by="gate")
+    return registry.folder
+
+
+@pytest.fixture
+def champion(shop, champions):
+    shutil.copytree(champions, shop / ".shopmon" / "models")
+    (shop / "shopmon.toml").write_text(SAYS)
+    return shop / ".shopmon" / "models" / "mlm" / "20261121-195801-b3f9c1"
+
+
+def test_what_the_champion_would_say_of_the_brands_chooses_rows(document, typed, champion):
+    _, told = document("check", "same.parquet")
+    cases = told["edge_cases"]
+    reading = cases["model"]
+    table = reviews(ROWS, seed=1, start=2 * ROWS).to_pylist()
+    about = [row for row in table if "nike" in row["text"].lower() and "refund" not in row["text"].lower()]
+    assert reading["model"] == champion.name
+    assert reading["rows"] >= 0.9 * len(about) > 30, "of the rows about the brand, but for faulty ones"
+    assert reading["read"] == reading["texts"] == 30
+    assert reading["seconds"] > 0
+    assert 0 < cases["by_reason"]["unwanted_fill_in"] <= 30
+    rows = pq.read_table(told["artifacts"]["edge_cases"]).to_pylist()
+    chosen = [row for row in rows if "unwanted_fill_in" in row["reasons"]]
+    assert {row["role"] for row in chosen} == {"negative"}
+    assert all(float(dict(row["signals"])["unwanted_probability"]) > 0.02 for row in chosen)
+    said = " ".join(typed("check", "same.parquet")[1].split())
+    assert f"{champion.name} read 30 of {reading['rows']:,} rows" in said
+    assert "texts a second: [edge_cases] model_rows bounds it" in said
+
+
+def test_the_champion_reads_the_same_rows_again(document, champion):
+    first, second = (document("check", "same.parquet")[1]["edge_cases"] for _ in range(2))
+    assert first["by_reason"] == second["by_reason"]
+    assert second["added"] == 0
+
+
+def test_without_a_champion_the_default_rule_says_why_it_is_not_asked(document, shop):
+    (shop / "shopmon.toml").write_text(SAYS)
+    code, told = document("check", "same.parquet")
+    assert code == 0
+    assert told["edge_cases"]["model"] is None
+    assert "shopmon retrain" in told["edge_cases"]["skipped"]["unwanted_fill_in"]
+
+
+def test_a_project_s_own_rule_may_ask_the_champion(document, shop, champion):
+    rule = '[edge_cases.rules.unsure]\nwhen = "mentions_brand & model_confidence < 0.9 & model_margin < 0.5"\n'
+    (shop / "shopmon.toml").write_text(SAYS.replace("true", "false") + rule)
+    cases = document("check", "same.parquet")[1]["edge_cases"]
+    assert 0 < cases["by_reason"]["unsure"] <= 30
+    assert cases["model"]["texts"] == cases["model"]["read"] == 30, "two signals, one reading"
+
+
+@pytest.mark.parametrize("damage", ["flipped", "gone", "cut", "no tokenizer", "champion.json"])
+def test_a_damaged_champion_ends_the_check_and_names_the_ways_out(typed, shop, champion, damage):
+    weights = champion / "model.safetensors"
+    if damage == "gone":
+        shutil.rmtree(champion)
+    elif damage == "no tokenizer":
+        for file in champion.glob("tokenizer*"):
+            file.unlink()
+    elif damage == "champion.json":
+        (champion.parent / "champion.json").write_text("{")
+    else:
+        whole = weights.read_bytes()
+        weights.write_bytes(whole[:-100] if damage == "cut" else whole[:-1] + bytes([whole[-1] ^ 1]))
+    code, out, err = typed("check", "same.parquet")
+    assert (code, out) == (2, "")
+    assert "shopmon models rollback" in " ".join(err.split())
+    assert list((shop / ".shopmon" / "runs").iterdir()) == []
+    assert not (shop / ".shopmon" / "retraining").exists()
+    assert typed("check", "same.parquet", "--only-rules")[0] == 0
+    (shop / "shopmon.toml").write_text(SETTINGS)
+    assert typed("check", "same.parquet")[0] == 0, "no rule asks for it"
+
+
+def test_after_a_rollback_the_model_before_is_asked(document, shop, champion):
+    from retrain.registry import Registry
+
+    shutil.rmtree(champion)
+    Registry(champion.parent.parent).rollback("mlm")
+    assert document("check", "same.parquet")[1]["edge_cases"]["model"]["model"] == "20261120-195801-a3f9c1"
+
+
+LOADS = """
+import sys
+from shopmon.cli import main
+code = main(["check", "same.parquet", "-q"])
+print(code, *sorted({"torch", "transformers"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("there", ["no champion", "no rule", "no row", "all"])
+def test_torch_is_loaded_only_where_the_champion_must_read(shop, champions, there):
+    if there != "no champion":
+        shutil.copytree(champions, shop / ".shopmon" / "models")
+    words = {"no rule": SAYS.replace("unwanted =", "wanted ="), "no row": SAYS.replace("Nike", "Nobody")}
+    (shop / "shopmon.toml").write_text(words.get(there, SAYS))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", LOADS], env=environment, capture_output=True, text=True, cwd=shop)
+    said = done.stdout.splitlines()[-1].split()
+    assert said == (["0", "torch", "transformers"] if there == "all" else ["0"])
 
 
 def test_signals_are_listed_for_people_and_machines(typed):

@@ -26,6 +26,7 @@ from monitor.results import (
     EdgeCaseSection,
     ExampleRow,
     Measured,
+    ModelReading,
     SelectionStatus,
 )
 from shopmon.outcome import (
@@ -78,6 +79,7 @@ def drifted():
         by_role={"negative": 112},
         looked_at=9_000,
         left_out=3,
+        model=ModelReading(1_234, 500, 480, 16.0, "20261120-195801-a3f9c1\x1b[31m"),
         skipped={"far": "no reference"},
         added=100,
         retraining_set_rows=612,

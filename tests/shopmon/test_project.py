@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ from hypothesis import strategies as st
 from expectations.errors import ProjectError
 from expectations.kinds import KINDS
 from expectations.results import Engine
-from shopmon.project import STORE_URL_VARIABLE, Project, Settings
+from monitor.edge_cases import EdgeCaseSettings
+from retrain.settings import GateSettings, MlmSettings, Objective, Prompts, Recipe, Training, Words
+from shopmon.project import STORE_URL_VARIABLE, Project
 from shopmon.reading import Reading
+from shopmon.rooms import edge_case_settings, mlm_settings
+from shopmon.settings import Settings
 from shopmon.starting import Draft, shopmon_toml
 
 
@@ -84,7 +89,7 @@ def test_every_setting_is_read(tmp_path):
     ("text", "line", "said"),
     [
         ("[data]\nkinds = 'reviews'", 2, r"\[data\] has no setting 'kinds'.*Did you mean 'kind'\?"),
-        ("[drifts]\nx = 1", 1, r"has no table 'drifts'.*Known there: data, check, drift, edge_cases, store"),
+        ("[drifts]\nx = 1", 1, r"has no table 'drifts'.*Known there: data, check, drift, edge_cases, retrain, store"),
         ("[store]\n\n# a remark\nurl = 5", 4, r"store\.url should be a valid string; got 5"),
         (
             "[check]\nunreadable_allowed = 1.5",
@@ -111,6 +116,52 @@ def test_every_setting_is_read(tmp_path):
         ('[edge_cases.rules.a]\nwhen = "x"\nrolle = "replay"', 3, "has no setting 'rolle'. Did you mean 'role'"),
         ('[edge_cases.rules.a]\nwhen = "x"\nrole = "best"', 3, "should be 'positive', 'negative'"),
         ('[drift]\nsegments = ["brand", 3]', 2, "segments.1 should be a valid string"),
+        ("[retrain]\nheld_out = 0", 2, r"retrain\.held_out should be greater than 0; got 0"),
+        ("[retrain]\nheld_out = 1", 2, r"retrain\.held_out should be less than 1; got 1"),
+        ("[retrain]\nlearning_rate = inf", 2, r"retrain\.learning_rate should be less than 1"),
+        ("[retrain]\nepochs = inf", 2, r"retrain\.epochs should be a finite number"),
+        ("[retrain]\nsteps = 1.5", 2, r"retrain\.steps should be a valid integer"),
+        ("[retrain]\nbatch = 3", 2, r"\[retrain\] has no setting 'batch'.*Did you mean 'batch_size'"),
+        (
+            "[retrain]\n\nreport_to = ['comet']",
+            3,
+            r"retrain\.report_to\.0 should be 'tensorboard', 'mlflow' or 'wandb'; got 'comet'",
+        ),
+        ("[retrain]\nreport_to = 'wandb'", 2, r"retrain\.report_to should be a valid tuple; got 'wandb'"),
+        (
+            "[retrain.objective]\nrecipe = 'v2'",
+            2,
+            r"objective\.recipe should be 'full', 'plain' or 'plain_all'; got 'v2'",
+        ),
+        ("[retrain.objective]\nreplay_kl = -1", 2, r"replay_kl should be greater than or equal to 0; got -1"),
+        ("[retrain.gate]\nunwanted_mass = true", 2, r"retrain\.gate\.unwanted_mass should be a valid number; got True"),
+        ("[retrain.gate]\nunwanted_mass = nan", 2, r"retrain\.gate\.unwanted_mass"),
+        ("[retrain.gate]\nperplexity = 1", 2, r"\[retrain\.gate\] has no setting 'perplexity'"),
+        ("[retrain.prompts]\ngate = ''", 2, r"retrain\.prompts\.gate should be a valid tuple"),
+        ("[retrain.prompts]\ngate = ['nothing']", 2, r"'nothing' of gate has no gap"),
+        (
+            "[retrain.prompts]\ntraining = [\n 'a [MASK]',\n '{x} [MASK]']",
+            2,
+            r"'\{x\} \[MASK\]' of training has '\{x\}'",
+        ),
+        (
+            "[retrain.prompts]\ntraining = ['{brand} Shoes are very: [MASK]!']",
+            2,
+            r"of training asks the same as '\{brand\} shoes are very \[MASK\]' of gate",
+        ),
+        (
+            "[retrain.prompts]\ngate = ['again {brand} is [MASK]']\ngate_complaints = ['Again, {brand} is [MASK]']",
+            3,
+            r"of gate_complaints asks the same as",
+        ),
+        ("[edge_cases.words]\nbrands = ['Nike', ' ']", 2, r"a word of brands is empty"),
+        (
+            "[edge_cases.words]\nwanted = ['light']\nunwanted = ['Light']",
+            3,
+            r"'Light' of unwanted stands in wanted, too",
+        ),
+        ("[edge_cases]\nmodel_rows = 0", 2, r"edge_cases\.model_rows should be greater than or equal to 1"),
+        ("[edge_cases]\nunwanted_above = 10", 2, r"edge_cases\.unwanted_above should be less than 1"),
         ("a.b = 1", 1, "has no table 'a'"),
     ],
 )
@@ -172,6 +223,136 @@ def test_a_password_is_not_shown_with_the_project(tmp_path):
     assert "hunter2" not in repr(project)
 
 
+def test_without_a_word_a_model_is_trained_as_the_room_would_by_itself(tmp_path):
+    assert mlm_settings(Project(tmp_path)) == MlmSettings()
+    assert edge_case_settings(Project(tmp_path)) == EdgeCaseSettings()
+
+
+def test_every_setting_of_a_training_reaches_it(tmp_path):
+    project = written(
+        tmp_path,
+        """
+        [edge_cases]
+        model_rows = 7
+        unwanted_above = 0.4
+        [edge_cases.words]
+        brands = ["Nike"]
+        other_brands = ["Puma"]
+        products = ["shoes"]
+        features = ["fit"]
+        wanted = ["light"]
+        unwanted = ["ugly"]
+        complaints = ["refund"]
+        [retrain]
+        base = "offline"
+        general_text = "texts/general.txt"
+        epochs = 2
+        steps = 40
+        batch_size = 8
+        learning_rate = 5e-5
+        max_length = 64
+        held_out = 0.2
+        evaluate_every = 10
+        patience = 2
+        seed = 5
+        bf16 = false
+        report_to = ["tensorboard", "wandb"]
+        [retrain.objective]
+        recipe = "plain"
+        unlikelihood = 1
+        replay_kl = 2.0
+        counterfactual_kl = 0
+        [retrain.prompts]
+        gate = ["{brand} is [MASK]"]
+        gate_complaints = ["{brand} broke , so [MASK]"]
+        training = ["i find {brand} [MASK]"]
+        training_complaints = ["i return {brand} , it is [MASK]"]
+        [retrain.gate]
+        unwanted_mass = false
+        wanted_mass = 0.5
+        other_brands_change = 0.3
+        complaints_change = 0.4
+        general_perplexity = 1.5
+        project_perplexity = false
+        retraining_perplexity = 0.9
+        champion_tolerance = 0.1
+        champion_mass = 0.2
+        """,
+    )
+    assert mlm_settings(project) == MlmSettings(
+        base="offline",
+        words=Words(("Nike",), ("Puma",), ("shoes",), ("light",), ("ugly",)),
+        prompts=Prompts(
+            ("{brand} is [MASK]",),
+            ("{brand} broke , so [MASK]",),
+            ("i find {brand} [MASK]",),
+            ("i return {brand} , it is [MASK]",),
+        ),
+        objective=Objective(Recipe.PLAIN, unlikelihood=1, replay_kl=2, counterfactual_kl=0),
+        training=Training(
+            steps=40,
+            epochs=2,
+            batch_size=8,
+            learning_rate=5e-5,
+            max_length=64,
+            held_out=0.2,
+            evaluate_every=10,
+            patience=2,
+            seed=5,
+            bf16=False,
+            report_to=("tensorboard", "wandb"),
+        ),
+        gate=GateSettings(None, 0.5, 0.3, 0.4, 1.5, None, 0.9, 0.1, 0.2),
+        general_text=tmp_path / "texts/general.txt",
+    )
+    asked = edge_case_settings(project)
+    assert (asked.model_rows, asked.unwanted_above) == (7, 0.4)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(GateSettings)])
+def test_every_limit_of_the_gate_can_be_set(tmp_path, name):
+    gate = mlm_settings(written(tmp_path, f"[retrain.gate]\n{name} = 0.75")).gate
+    assert gate == replace(GateSettings(), **{name: 0.75})
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(GateSettings) if "None" in str(field.type)])
+def test_false_leaves_a_check_of_the_gate_out(tmp_path, name):
+    if name == "wanted_mass":  # the base's holds where nothing is said, and everything reaches 0
+        with pytest.raises(ProjectError, match="wanted_mass should be a valid number; got False"):
+            written(tmp_path, "[retrain.gate]\nwanted_mass = false")
+    else:
+        assert getattr(mlm_settings(written(tmp_path, f"[retrain.gate]\n{name} = false")).gate, name) is None
+
+
+@pytest.mark.parametrize(
+    ("base", "known"),
+    [
+        ("offline", "offline"),
+        ("distilbert-base-uncased", "distilbert-base-uncased"),
+        ("org/model", "org/model"),
+        ("kept/model", "{folder}/kept/model"),
+        ("./kept/model", "{folder}/kept/model"),
+        ("./nowhere", "{folder}/nowhere"),
+        ("/nowhere/model", "/nowhere/model"),
+    ],
+)
+def test_a_base_in_a_folder_is_found_from_everywhere(tmp_path, monkeypatch, base, known):
+    for name in ("kept/model", "offline"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir("/")
+    project = written(tmp_path, f'[retrain]\nbase = "{base}"')
+    assert mlm_settings(project).base == known.format(folder=tmp_path)
+
+
+def test_models_trainings_and_the_cache_stand_where_the_file_says(tmp_path):
+    project = Project(tmp_path)
+    assert (project.models, project.training, project.cache) == tuple(
+        tmp_path / ".shopmon" / name for name in ("models", "training", "cache")
+    )
+    project = written(tmp_path, '[store]\nmodels = "/m"\ntraining = "t"\ncache = "c"')
+    assert (project.models, project.training, project.cache) == (Path("/m"), tmp_path / "t", tmp_path / "c")
+
+
 def test_every_kind_has_its_place_in_the_file():
     names = {kind.name for kind in KINDS}
     data, suites = (Settings.model_fields[key].annotation for key in ("data", "check"))
@@ -199,14 +380,48 @@ def test_a_first_file_says_what_the_person_said(reading):
     assert settings.data.reviews.columns == (reading.columns or {})
 
 
+def has_defaults(shown, known):
+    """Whether what is shown is what holds without it, as far as anything does."""
+    return all(
+        has_defaults(value, known[name]) if isinstance(value, dict) else known[name] in (value, None)
+        for name, value in shown.items()
+    )
+
+
+@pytest.mark.parametrize("section", ["retrain", "store", "edge_cases"])
+def test_a_first_file_names_every_setting(section):
+    table, text = "", shopmon_toml(Reading())
+    named = set()
+    for line in text.splitlines():
+        if header := re.fullmatch(r"(?:# )?\[([\w.-]+)\]", line):
+            table = header[1]
+        elif setting := re.match(r"(?:# )?(\w+) = ", line):
+            named.add(f"{table}.{setting[1]}")
+    wanted = set(places(Settings.model_fields[section].annotation, section))
+    assert wanted - named - {"edge_cases.rules", "edge_cases.matching", "edge_cases.words.complaints"} == set()
+
+
+def places(model, above):
+    for name, field in model.model_fields.items():
+        if hasattr(field.annotation, "model_fields"):
+            yield from places(field.annotation, f"{above}.{name}")
+        else:
+            yield f"{above}.{name}"
+
+
 def test_every_line_of_a_first_file_shows_the_default(tmp_path):
     commented = shopmon_toml(Reading()).replace("\r", "")
-    settings = re.sub(r"^# (?=(\w+|\"[^\"]*\") = |\[)", "", commented, flags=re.MULTILINE)
+    settings = re.sub(r"^# (?=(\w+|\"[^\"]*\") = |\[|\]|    \")", "", commented, flags=re.MULTILINE)
     project = written(tmp_path, settings)
     assert project.settings.check.model_copy(update={"suites": None}) == Settings().check.model_copy(
         update={"suites": None}
     )
     assert project.settings.store == Settings().store
+    shown, known = project.settings.retrain.model_dump(), Settings().retrain.model_dump()
+    assert has_defaults(shown, known)
+    assert has_defaults(
+        project.settings.edge_cases.model_dump(exclude={"words", "rules"}), Settings().edge_cases.model_dump()
+    )
     assert (project.kind, project.settings.data.encoding, project.settings.data.delimiter) == ("reviews", "utf-8", ",")
     assert project.columns == {"reviews": {"Content": "text"}}
     assert project.suite("reviews") == tmp_path / "suites/reviews.yaml"

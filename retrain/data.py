@@ -1,0 +1,238 @@
+"""Which rows does a model learn from, and on which is it measured?
+
+The retraining set's parquet is memory-mapped by `datasets`, cut into tokens once, and kept under the hash of what went
+in. Whether a row is held out is decided by the hash of its text alone, so that no text is ever on both sides: not
+later, not in another order, and not of another model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from expectations.errors import ShopmonError
+from monitor.retraining_set import RetrainingSet, text_hash
+from monitor.signals import Words as SignalWords
+from retrain.masking import SLOT, UNWANTED, WANTED, Phrases, Span
+from retrain.settings import Words
+from retrain.slots import Descriptions, Slot, composed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datasets import Dataset
+
+VERSION = 3
+"""Of what is kept of a text; raised whenever rows are cut up in another way."""
+FEWEST = 32
+"""Positive rows without which nothing can be learnt: half a step's."""
+_AT_ONCE = 1_000
+"""Texts that are cut into tokens at once."""
+_COLUMNS = ["text", "role", "text_hash", "reasons"]
+_CUT = ("ids", "words", "gaps", "role", "rule", "text_hash", "length")
+
+
+def is_held_out(digest: str, share: float) -> bool:
+    """Whether a text, given by its hash (hexadecimal), belongs to the share (0–1) that no training sees.
+
+    >>> is_held_out("00" * 32, 0.1), is_held_out("ff" * 32, 0.1)
+    (True, False)
+    """
+    return int(digest[:8], 16) < share * 2**32
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How texts are cut into tokens, and where listed words stand in them."""
+
+    tokenizer: Any
+    max_length: int
+    words: Words
+    """Wanted and unwanted words, whose places are kept."""
+
+    @property
+    def key(self) -> str:
+        """What makes two ways of cutting the same, as a SHA-256 in hexadecimal."""
+        told = [VERSION, self.tokenizer.backend_tokenizer.to_str(), self.max_length]
+        lists = list(astuple(self.words))
+        return hashlib.sha256(json.dumps([*told, *lists]).encode()).hexdigest()
+
+    @property
+    def described(self) -> SignalWords:
+        """The words by which slots are found, as a check finds them."""
+        said = self.words
+        return SignalWords(
+            brands=said.brands,
+            other_brands=said.other_brands,
+            products=said.products,
+            wanted=said.wanted,
+            unwanted=said.unwanted,
+        )
+
+    def phrases(self, words: Sequence[str]) -> Phrases:
+        """The tokens of words and phrases, to be found in texts."""
+        return Phrases(self.tokenizer(list(words), add_special_tokens=False)["input_ids"] if words else [])
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The rows of the retraining set as a training sees them: what was gathered when it began."""
+
+    rows: Dataset
+    """text, role, text_hash and reasons, memory-mapped."""
+    parts: tuple[str, ...]
+    sha256: str
+    """Of the rows' text hashes and roles, in order."""
+
+
+def gathered(retraining_set: RetrainingSet, cache: Path, *, parts: Sequence[str] | None = None) -> Gathered:
+    """The rows gathered so far, or those of the parts that a training which goes on began with.
+
+    Raises ShopmonError if there are none, or if one of those parts is gone.
+    """
+    from datasets import Dataset
+
+    there = {part.name: part for part in retraining_set.parts}
+    names = tuple(there) if parts is None else tuple(parts)
+    if missing := [name for name in names if name not in there]:
+        raise ShopmonError(
+            f"{missing[0]} is gone from the retraining set in {retraining_set.folder}",
+            advice="Restore it, or begin a new training: shopmon retrain without --resume.",
+        )
+    if not names:
+        raise ShopmonError(
+            f"the retraining set in {retraining_set.folder} is empty",
+            advice="Let checks gather rows first: brands and words in [edge_cases.words], then shopmon check FILE.",
+        )
+    with _quiet():
+        rows = Dataset.from_parquet(
+            [str(there[name]) for name in names], columns=_COLUMNS, cache_dir=str(cache / "parquet")
+        )
+    digest = hashlib.sha256()
+    for batch in rows.with_format("arrow").iter(50_000):
+        for name in ("role", "text_hash"):
+            digest.update("\0".join(batch.column(name).to_pylist()).encode())
+    return Gathered(rows, names, digest.hexdigest())
+
+
+def of_texts(texts: Sequence[str], role: str, reason: str = "") -> Dataset:
+    """Texts as rows of one role, each once; those without a letter or digit are left out."""
+    from datasets import Dataset
+
+    once = [text for text in dict.fromkeys(texts) if any(c.isalnum() for c in text)]
+    return Dataset.from_dict(
+        {
+            "text": once,
+            "role": [role] * len(once),
+            "text_hash": [text_hash(text) for text in once],
+            "reasons": [[reason]] * len(once),
+        }
+    )
+
+
+def cut(rows: Dataset, cutting: Cutting, cache: Path, *, key: str, prompts: bool = False) -> Dataset:
+    """The rows as tokens; a text longer than `max_length` becomes several rows, so that nothing of it is lost.
+
+    Only in `prompts` does `[MASK]` stand for a gap: in a text from data it is what the customer wrote.
+
+    Columns: `ids` and `words` (the word each token belongs to, -1 for none), `gaps` (triples of start, end, and what
+    stands there: `WANTED`, `UNWANTED` or `SLOT`), `role`, `rule` (the first that chose it), `text_hash`, `length`. Kept
+    in `cache` under the hash of `key`, of the tokenizer and of the words; a second call reads it from there.
+    """
+    name = hashlib.sha256(f"{key}{cutting.key}".encode()).hexdigest()
+    folder = cache / "tokens"
+    folder.mkdir(parents=True, exist_ok=True)
+    cutter = _cutter(cutting, prompts)
+    with _quiet():
+        return rows.map(
+            cutter,
+            batched=True,
+            batch_size=_AT_ONCE,
+            remove_columns=rows.column_names,
+            cache_file_name=str(folder / f"{name}.arrow"),
+            new_fingerprint=name,
+            load_from_cache_file=True,
+        )
+
+
+def _cutter(cutting: Cutting, prompts: bool) -> Callable[[Mapping[str, list[Any]]], dict[str, list[Any]]]:
+    tokenizer, most = cutting.tokenizer, min(cutting.max_length, cutting.tokenizer.model_max_length)
+    unwanted, wanted = cutting.phrases(cutting.words.unwanted), cutting.phrases(cutting.words.wanted)
+    descriptions = Descriptions(cutting.described)
+
+    def cut_up(rows: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        texts = [composed(text) for text in rows["text"]]
+        encoded = tokenizer(
+            texts,
+            truncation=True,
+            max_length=most,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+            split_special_tokens=not prompts,
+        )
+        found: dict[str, list[Any]] = {name: [] for name in _CUT}
+        for number, source in enumerate(encoded["overflow_to_sample_mapping"]):
+            ids = encoded["input_ids"][number]
+            words = [-1 if word is None else word for word in encoded.word_ids(number)]
+            gaps = [(s.start, s.end, UNWANTED) for s in unwanted.find(ids, words)]
+            gaps += [(at, at + 1, UNWANTED) for at, token in enumerate(ids) if token == tokenizer.mask_token_id]
+            if not gaps and rows["role"][source] == "negative":
+                found_slots = _tokens_of(descriptions.find(texts[source]), encoded["offset_mapping"][number])
+                gaps += [(s.start, s.end, SLOT) for s in found_slots]
+            gaps += [(s.start, s.end, WANTED) for s in wanted.find(ids, words)]
+            found["ids"].append(ids)
+            found["words"].append(words)
+            found["gaps"].append([value for one in gaps for value in one])
+            found["role"].append(rows["role"][source])
+            found["rule"].append(next(iter(rows["reasons"][source] or ()), ""))
+            found["text_hash"].append(rows["text_hash"][source])
+            found["length"].append(len(ids))
+        return found
+
+    return cut_up
+
+
+def _tokens_of(slots: Sequence[Slot], offsets: Sequence[tuple[int, int]]) -> list[Span]:
+    """The tokens of slots of a text, as far as they are in this part of it; `offsets` are each token's characters."""
+    found = []
+    for slot in slots:
+        inside = [at for at, (start, end) in enumerate(offsets) if slot.start <= start < end <= slot.end]
+        if inside:
+            found.append(Span(inside[0], inside[-1] + 1))
+    return found
+
+
+def split(rows: Dataset, share: float) -> tuple[Dataset, Dataset]:
+    """The rows that are learnt from, and those that are held out."""
+    held = np.array([is_held_out(digest, share) for digest in rows["text_hash"]], bool)
+    return rows.select(np.flatnonzero(~held)), rows.select(np.flatnonzero(held))
+
+
+def of_role(rows: Dataset, *roles: str) -> Dataset:
+    """The rows of some roles."""
+    there = np.array(rows["role"], dtype=object)
+    return rows.select(np.flatnonzero(np.isin(there, roles)))
+
+
+def by_rule(rows: Dataset, part: str) -> dict[str, Dataset]:
+    """The rows of each rule, under PART/RULE; a row that several chose belongs to the first."""
+    there = np.array(rows["rule"], dtype=object)
+    return {f"{part}/{rule}": rows.select(np.flatnonzero(there == rule)) for rule in sorted(set(there))}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's own bars: progress is told by the command line alone."""
+    from datasets.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    logging.getLogger("datasets").setLevel(logging.ERROR)
+    yield

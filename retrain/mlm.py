@@ -1,0 +1,468 @@
+"""How is a masked model retrained? The recipe, from the rows that were gathered to a model in the registry.
+
+1. the base model, and what it is not to forget: the project's own text and general text;
+2. rows by their role, and the sets on which every model is measured;
+3. training, watched by the gate's own measure;
+4. base, champion and candidate on the same sets; the gate; the registry.
+
+The objective follows the experiments in docs/retraining.md: filtering alone (`Recipe.PLAIN`, what the Nike hackathon
+did) makes a model praise everybody, in complaints as well, and forget its English.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from expectations.errors import ShopmonError
+from monitor.retraining_set import RetrainingSet, text_hash
+from retrain import checkpoints, processes
+from retrain.base import Base, load_base
+from retrain.data import FEWEST, Cutting, Gathered, by_rule, cut, gathered, of_role, of_texts, split
+from retrain.evaluation import EvaluationSets, measure, prompt_sets
+from retrain.gate import judge, score
+from retrain.general_text import GeneralText, general_text
+from retrain.lineage import lineage
+from retrain.loading import MaskedModel, load_masked_lm, weights_sha256
+from retrain.masking import Alphabet
+from retrain.metrics import FILE_NAME, Metrics, plain
+from retrain.model_card import model_card
+from retrain.objective import Learner
+from retrain.prompts import asked, check_prompts, is_answer
+from retrain.records import document
+from retrain.registry import Registry
+from retrain.results import (
+    BaseUsed,
+    DataUsed,
+    Gate,
+    Measures,
+    Role,
+    TextSet,
+    TrainingProgress,
+    TrainingResult,
+)
+from retrain.settings import MlmSettings, Objective, Recipe
+from retrain.steps import Steps, StepSettings
+from retrain.training import Fitted, Fitting, Told, fit
+from retrain.word_scores import spelled
+from retrain.work import Work, begin_work, resume_work
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+log = logging.getLogger("shopmon.retrain")
+
+TASK = "mlm"
+_EVALUATIONS = 10
+"""In a training, where the settings do not say."""
+_FINAL_ROWS = 4
+"""Times as many rows are measured at the end as on the way."""
+_VERSIONS = ("shopmon", "torch", "transformers", "tokenizers", "datasets", "accelerate", "safetensors")
+
+Progress = Callable[[TrainingProgress], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a training is asked to do."""
+
+    retraining_set: RetrainingSet
+    settings: MlmSettings
+    registry: Registry
+    work: Path
+    """Folder of the trainings that go on."""
+    cache: Path
+    """Folder of what can be made again: tokens, the offline base."""
+    model_id: str
+    project_texts: Sequence[str] = ()
+    """Texts of the project as they usually are: the reference's sample."""
+    excluded: frozenset[str] = frozenset()
+    """Hashes of texts that a person rejected."""
+    resume: bool = False
+    promote: bool = False
+    """Whether the candidate becomes champion whatever the gate says; that is recorded."""
+    progress: Progress = lambda _: None
+
+
+def train(asked_for: Asked) -> TrainingResult:
+    """Retrain a masked model, measure it beside base and champion, and register it.
+
+    In several processes (torchrun) each calls this, and each gets the same answer. Raises ShopmonError where it cannot
+    be done: too few rows, a base that is no masked model, prompts without a gap, a loss that is not finite …
+    """
+    processes.begin()
+    asked_for = _agreed(asked_for)
+    with _work(asked_for) as work:
+        asked_for = replace(asked_for, settings=work.settings, model_id=work.model_id, project_texts=work.texts)
+        result = _trained(asked_for, work)
+    processes.together()
+    return result
+
+
+def _agreed(asked_for: Asked) -> Asked:
+    """The same id in every process."""
+    return replace(asked_for, model_id=processes.agreed(asked_for.model_id))
+
+
+def _work(asked_for: Asked) -> Work:
+    if asked_for.resume:
+        return resume_work(asked_for.work)
+    check_prompts(asked_for.settings.prompts, asked_for.settings.words)
+    parts = [part.name for part in asked_for.retraining_set.parts]
+    return begin_work(
+        asked_for.work, asked_for.model_id, asked_for.settings, parts, asked_for.project_texts, asked_for.excluded
+    )
+
+
+def _trained(asked_for: Asked, work: Work) -> TrainingResult:
+    began = time.perf_counter()
+    settings, progress = asked_for.settings, asked_for.progress
+    base = _base(asked_for)
+    before = load_masked_lm(base.folder)
+    material = prepare(before, asked_for, parts=work.parts)
+    sets, measured = material.sets, settings.training.eval_rows
+    progress(TrainingProgress("measuring the base model"))
+    of_base = measure(before, sets, rows=measured)
+    metrics = Metrics(work.folder / FILE_NAME)
+    learnt = learn(before, of_base, material, settings, folder=work.folder, metrics=metrics, progress=progress)
+    progress(TrainingProgress("measuring base, champion and candidate"))
+    champion = asked_for.registry.champion(TASK)
+    measures, notes = _measured(before, learnt.model, champion.folder if champion else None, sets, measured)
+    gate = judge(measures, settings.gate)
+    result = TrainingResult(
+        model_id=work.model_id,
+        task=TASK,
+        base=BaseUsed(base.name, base.sha256, str(base.folder)),
+        champion_before=champion.model_id if champion else None,
+        promoted=gate.passed or asked_for.promote,
+        forced=asked_for.promote and not gate.passed,
+        gate=gate,
+        measures=measures,
+        data=material.used,
+        steps=learnt.fitted.step,
+        best_step=learnt.fitted.best.step,
+        stopped_early=learnt.fitted.stopped_early,
+        resumed_from=learnt.resumed_from,
+        seconds=time.perf_counter() - began,
+        tokens=learnt.fitted.tokens,
+        device=learnt.fitted.device,
+        bf16=learnt.fitted.bf16,
+        processes=processes.count(),
+        settings=work.plain_settings,
+        versions={name: version(name) for name in _VERSIONS},
+        notes=notes,
+    )
+    if not processes.is_first():
+        return result
+    metrics.end(step=result.steps, best_step=result.best_step, stopped_early=result.stopped_early)
+    return _registered(asked_for, result, learnt.model, work)
+
+
+# --- 1. where it begins -----------------------------------------------------------------------------------------------
+
+
+def _base(asked_for: Asked) -> Base:
+    settings = asked_for.settings
+    return load_base(
+        settings.base,
+        asked_for.cache,
+        project_texts=asked_for.project_texts,
+        general=settings.general_text,
+        held_out=settings.training.held_out,
+        progress=asked_for.progress,
+    )
+
+
+# --- 2. what it learns from, and what it is measured on ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Material:
+    """The rows of a training, and the sets on which all models are measured."""
+
+    rows: Mapping[str, Dataset]
+    """Part (positive, negative, counterfactual, replay) → rows to learn from, cut into tokens."""
+    sets: EvaluationSets
+    used: DataUsed
+
+
+def prepare(model: MaskedModel, asked_for: Asked, *, parts: Sequence[str] | None = None) -> Material:
+    """Cut everything into tokens, and deal it to learning and measuring by the hash of each text.
+
+    Raises ShopmonError for words that the tokenizer cannot spell, and where too few rows are left to learn from.
+    """
+    settings = asked_for.settings
+    tokenizer, words = model.tokenizer, settings.words
+    spelled(tokenizer, [*words.wanted, *words.unwanted])
+    asked_for.progress(TrainingProgress("reading the retraining set"))
+    found = gathered(asked_for.retraining_set, asked_for.cache, parts=parts)
+    general = general_text(settings.general_text, most=settings.training.general_rows)
+    cutting = Cutting(tokenizer, min(settings.training.max_length, model.longest), words)
+    return _dealt(found, general, cutting, asked_for)
+
+
+def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: Asked) -> Material:
+    settings, cache, share = asked_for.settings, asked_for.cache, asked_for.settings.training.held_out
+    kept, aside = _without_answers(found, asked_for)
+    project = tuple(text for text in asked_for.project_texts if not _is_gate(settings)(text))
+    rows, held = split(cut(kept, cutting, cache, key=f"{found.sha256}{len(kept)}{_key(asked_for)}"), share)
+    own, own_held = split(_texts(project, cutting, cache), share)
+    prose, prose_held = split(_texts(general.passages, cutting, cache), share)
+    key = repr(settings.prompts) + repr(settings.words)
+    prompts = cut(_training_prompts(settings), cutting, cache, key=key, prompts=True)
+    parts = _parts(settings.objective, rows, prompts, own, prose)
+    _check_enough(parts, asked_for)
+    sets = EvaluationSets(
+        texts={
+            TextSet.PROJECT: own_held,
+            TextSet.RETRAINING: of_role(held, "positive"),
+            TextSet.GENERAL: prose_held,
+        },
+        prompts=prompt_sets(settings.prompts, settings.words),
+        words=settings.words,
+        alphabet=Alphabet(cutting.tokenizer.mask_token_id, len(cutting.tokenizer)),
+        padding=cutting.tokenizer.pad_token_id,
+    )
+    used = DataUsed(
+        rows=dict(Counter(rows["role"])),
+        held_out=dict(Counter(held["role"])),
+        general=len(prose),
+        general_source=general.source,
+        set_aside=aside,
+        sha256=found.sha256,
+        parts=found.parts,
+    )
+    return Material(parts, sets, used)
+
+
+def _key(asked_for: Asked) -> str:
+    return hashlib.sha256(repr((sorted(asked_for.excluded), asked_for.settings.prompts)).encode()).hexdigest()
+
+
+def _is_gate(settings: MlmSettings) -> Callable[[str], bool]:
+    """Whether a text answers one of the gate's prompts: nobody may learn from it."""
+    return is_answer([prompt for some in prompt_sets(settings.prompts, settings.words).values() for prompt in some])
+
+
+def _without_answers(found: Gathered, asked_for: Asked) -> tuple[Dataset, int]:
+    """The rows that may be learnt from, and how many were set aside because they answer one of the gate's prompts."""
+    answers, excluded = _is_gate(asked_for.settings), asked_for.excluded
+    keep, aside = [], 0
+    for at, (text, digest) in enumerate(zip(found.rows["text"], found.rows["text_hash"], strict=True)):
+        if answers(text):
+            aside += 1
+        elif digest not in excluded:
+            keep.append(at)
+    return found.rows.select(keep), aside
+
+
+def _texts(texts: Sequence[str], cutting: Cutting, cache: Path) -> Dataset:
+    key = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    return cut(of_texts(texts, "replay"), cutting, cache, key=key)
+
+
+def _training_prompts(settings: MlmSettings) -> Dataset:
+    """Prompts to learn from: of the brands, what not to say; of others, and in complaints, what the base says."""
+    prompts, words = settings.prompts, settings.words
+    about = asked(prompts.training, words.brands)
+    others = asked([p for p in prompts.training if "{brand}" in p], words.other_brands)
+    complaints = asked(prompts.training_complaints, words.brands)
+    from datasets import concatenate_datasets
+
+    return concatenate_datasets(
+        [
+            of_texts(about, "negative", "training prompts"),
+            of_texts(others, "counterfactual", "training prompts"),
+            of_texts(complaints, "counterfactual", "training complaints"),
+        ]
+    )
+
+
+def _parts(objective: Objective, rows: Dataset, prompts: Dataset, own: Dataset, prose: Dataset) -> dict[str, Dataset]:
+    """Which rows play which part."""
+    from datasets import concatenate_datasets
+
+    if objective.recipe is Recipe.PLAIN_ALL:
+        return {"positive": rows}
+    if objective.recipe is Recipe.PLAIN:
+        return {"positive": of_role(rows, "positive")}
+    parts = {"positive": of_role(rows, "positive")}
+    for name, weight in (("negative", objective.unlikelihood), ("counterfactual", objective.counterfactual_kl)):
+        if weight:
+            parts |= by_rule(concatenate_datasets([of_role(rows, name), of_role(prompts, name)]), name)
+    if objective.replay_kl:
+        parts["replay"] = concatenate_datasets([of_role(rows, "replay"), own, prose])
+    return parts
+
+
+def _check_enough(parts: Mapping[str, Dataset], asked_for: Asked) -> None:
+    there = len(parts["positive"])
+    if there < FEWEST:
+        raise ShopmonError(
+            f"the retraining set in {asked_for.retraining_set.folder} has {there} positive rows to learn from; "
+            f"{FEWEST} are the least",
+            advice="Let checks gather more, or loosen the rules of [edge_cases]: shopmon check FILE tells what each "
+            "rule chose.",
+        )
+
+
+# --- 3. training ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A candidate, and how it came about."""
+
+    model: MaskedModel
+    fitted: Fitted
+    resumed_from: int | None
+
+
+def learn(
+    before: MaskedModel,
+    of_base: Measures,
+    material: Material,
+    settings: MlmSettings,
+    *,
+    folder: Path,
+    metrics: Metrics,
+    progress: Progress = lambda _: None,
+) -> Learnt:
+    """Train a copy of a model on the material; from the newest checkpoint in the folder, if there is one."""
+    training, objective = settings.training, settings.objective
+    steps = steps_of(settings, len(material.rows["positive"]))
+    every = training.evaluate_every or max(1, steps // _EVALUATIONS)
+    model = copy.deepcopy(before.model)
+    candidate = MaskedModel(model, before.tokenizer, folder)
+    learner = Learner(model, before.model, objective, _unwanted_ids(before, settings))
+    resume = checkpoints.newest(folder / "checkpoints")
+
+    def make(first: int, rank: int, of: int) -> Steps:
+        alphabet, padding = material.sets.alphabet, material.sets.padding
+        how = StepSettings(alphabet, padding, objective.masked_share, training.batch_size, training.seed, rank, of)
+        return Steps(material.rows, how, steps=steps, first=first)
+
+    def evaluate(step: int) -> tuple[float, dict[str, float]]:
+        model.eval()
+        found = measure(candidate, material.sets, rows=training.eval_rows)
+        value = score(found, of_base, settings.gate)
+        metrics.evaluated(step, found, score=value)
+        return value, _numbers(found)
+
+    def told(now: Told) -> None:
+        _write(metrics, now)
+        left = (steps - now.step) * now.seconds / max(now.step - (resume.step if resume else 0), 1)
+        progress(TrainingProgress("training", now.step, steps, now.loss, now.tokens_per_second, left))
+
+    if processes.is_first():
+        _first_line(metrics, resume, settings, steps, folder.name, of_base)
+    fitting = Fitting(steps, training, folder, make, evaluate, told, f"shopmon-{folder.name}", every)
+    fitted = fit(learner, fitting, resume=resume)
+    model.eval()
+    return Learnt(candidate, fitted, resume.step if resume else None)
+
+
+def steps_of(settings: MlmSettings, positive: int) -> int:
+    """How many steps a training has: as the settings say, or so many that `epochs` pass over the positive rows."""
+    training = settings.training
+    if training.steps is not None:
+        return training.steps
+    return max(1, math.ceil(training.epochs * positive / max(1, training.batch_size // 2)))
+
+
+def _unwanted_ids(model: MaskedModel, settings: MlmSettings) -> list[int]:
+    return sorted(set(spelled(model.tokenizer, settings.words.unwanted).single.values()))
+
+
+def _first_line(
+    metrics: Metrics,
+    resume: checkpoints.Checkpoint | None,
+    settings: MlmSettings,
+    steps: int,
+    name: str,
+    base: Measures,
+) -> None:
+    if resume is not None:
+        metrics.go_on_from(resume.step)
+        return
+    metrics.file.unlink(missing_ok=True)
+    metrics.begin(model_id=name, task=TASK, steps=steps, seed=settings.training.seed, base=plain(base))
+
+
+def _write(metrics: Metrics, now: Told) -> None:
+    metrics.train(
+        now.step,
+        loss=now.loss,
+        parts=dict(now.parts),
+        learning_rate=now.learning_rate,
+        tokens=now.tokens,
+        tokens_per_second=round(now.tokens_per_second, 1),
+        seconds=round(now.seconds, 3),
+    )
+
+
+def _numbers(found: Measures) -> dict[str, float]:
+    """Measures as trackers want them: one number under one name."""
+    numbers = {f"{name.value}_perplexity": one.perplexity for name, one in found.texts.items()}
+    for name, mass in found.masses.items():
+        numbers |= {f"{name.value}_wanted": mass.wanted, f"{name.value}_unwanted": mass.unwanted}
+    return numbers
+
+
+# --- 4. what it is worth ----------------------------------------------------------------------------------------------
+
+
+def _measured(
+    base: MaskedModel, candidate: MaskedModel, champion: Path | None, sets: EvaluationSets, rows: int
+) -> tuple[dict[Role, Measures], tuple[str, ...]]:
+    """Base, champion and candidate on the same sets."""
+    models = {Role.BASE: base, Role.CANDIDATE: candidate}
+    notes: tuple[str, ...] = ()
+    if champion is not None:
+        there = load_masked_lm(champion)
+        if there.tokenizer.backend_tokenizer.to_str() == base.tokenizer.backend_tokenizer.to_str():
+            models[Role.CHAMPION] = there
+        else:  # it fills other pieces: its perplexity says something else
+            notes = ("the champion has another vocabulary: it was not measured, and the gate asks only the base",)
+    return {role: measure(one, sets, rows=rows * _FINAL_ROWS, fill_ins=True) for role, one in models.items()}, notes
+
+
+def _registered(asked_for: Asked, result: TrainingResult, candidate: MaskedModel, work: Work) -> TrainingResult:
+    """Keep the model with all that is known of it, and let it take the champion's place if it may."""
+    asked_for.progress(TrainingProgress("keeping the model"))
+    registry = asked_for.registry
+    rows = lineage(asked_for.retraining_set, result, _is_gate(asked_for.settings), asked_for.excluded)
+    with registry.adding(TASK, result.model_id) as folder:
+        candidate.model.to(torch.float32).save_pretrained(folder)
+        candidate.tokenizer.save_pretrained(folder)
+        told = replace(result, weights_sha256=weights_sha256(folder), folder=registry.folder / TASK / result.model_id)
+        rules = rows.write(folder / "lineage.parquet")
+        (folder / "training.json").write_text(
+            json.dumps(document(told), ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        )
+        (folder / "README.md").write_text(model_card(told, rules), encoding="utf-8")
+        (folder / FILE_NAME).write_bytes((work.folder / FILE_NAME).read_bytes())
+    if told.promoted:
+        by, reason = ("person", _failures(told.gate)) if told.forced else ("gate", "every check was passed")
+        registry.promote(told.model_id, task=TASK, by=by, reason=reason)
+    work.done()
+    return told
+
+
+def _failures(gate: Gate) -> str:
+    return "although the gate said no to " + ", ".join(check.name for check in gate.failed)
+
+
+__all__ = ["TASK", "Asked", "Learnt", "Material", "learn", "prepare", "steps_of", "text_hash", "train"]

@@ -1,0 +1,210 @@
+"""What does a training say of the models it measured, and of the one it made?
+
+Only data: nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Role(StrEnum):
+    """What part a model has in a comparison."""
+
+    BASE = "base"
+    CHAMPION = "champion"
+    CANDIDATE = "candidate"
+
+
+class Contrast(StrEnum):
+    """Sets of prompts."""
+
+    GATE = "gate"
+    """The shop's own brands."""
+    OTHER_BRANDS = "other_brands"
+    """The same prompts with other brands."""
+    COMPLAINTS = "complaints"
+    """Complaints about the shop's own brands."""
+
+
+class TextSet(StrEnum):
+    """Sets of held-out texts."""
+
+    PROJECT = "project"
+    """The project's own text: the reference's sample."""
+    RETRAINING = "retraining"
+    """The held-out part of the retraining set's positive rows."""
+    GENERAL = "general"
+    """General text."""
+
+
+@dataclass(frozen=True)
+class FillIn:
+    """A word that a model puts into a gap."""
+
+    word: str
+    probability: float
+    """0–1."""
+
+
+@dataclass(frozen=True)
+class TextMeasure:
+    """What a model makes of a set of texts whose masks are the same for every model."""
+
+    loss: float
+    """Mean cross-entropy in nats per masked token."""
+    perplexity: float
+    """e to the loss."""
+    rows: int
+    tokens: int
+    """Masked tokens."""
+
+
+@dataclass(frozen=True)
+class MassMeasure:
+    """What a model says in the gaps of a set of prompts."""
+
+    wanted: float
+    """Mean probability (0–1) of all wanted words of one piece together."""
+    unwanted: float
+    prompts: int
+    """Prompts, each with every brand it was asked of."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """One model on the common sets; what could not be measured is not in it."""
+
+    texts: Mapping[TextSet, TextMeasure] = field(default_factory=dict)
+    masses: Mapping[Contrast, MassMeasure] = field(default_factory=dict)
+    fill_ins: Mapping[str, tuple[FillIn, ...]] = field(default_factory=dict)
+    """Prompt of the gate → the ten likeliest words, the first the likeliest."""
+
+
+@dataclass(frozen=True)
+class GateCheck:
+    """One number a candidate must reach."""
+
+    name: str
+    """`unwanted_mass`, `general_perplexity`, …: the setting it stands on."""
+    says: str
+    """What was asked, in a few words for people: "unwanted words on the gate's prompts"."""
+    value: float | None
+    """The candidate's; None where it could not be measured, which is no pass."""
+    limit: float
+    at_most: bool
+    """Whether the limit is the most (else the least) that passes."""
+    against: Role | None
+    """The model that the limit was taken from; None for one of the settings alone."""
+    reason: str = ""
+    """Why it could not be measured."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value is within its limit."""
+        if self.value is None:
+            return False
+        return self.value <= self.limit if self.at_most else self.value >= self.limit
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Whether a candidate may become champion."""
+
+    checks: tuple[GateCheck, ...] = ()
+
+    @property
+    def failed(self) -> tuple[GateCheck, ...]:
+        """The checks that it did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all were passed; a gate without a check is no pass."""
+        return bool(self.checks) and not self.failed
+
+
+@dataclass(frozen=True)
+class DataUsed:
+    """What a model was trained on."""
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Role (positive, negative, counterfactual, replay) → rows trained on."""
+    held_out: Mapping[str, int] = field(default_factory=dict)
+    """Role → rows that no training saw."""
+    general: int = 0
+    """Passages of general text trained on."""
+    general_source: str = ""
+    """Where they come from: "Python 3.11.7's documentation strings", or a file's name."""
+    set_aside: int = 0
+    """Rows left out because they are an answer to one of the gate's prompts."""
+    sha256: str = ""
+    """Of the retraining set's rows that were read: their text hashes and roles, in order."""
+    parts: tuple[str, ...] = ()
+    """Names of the retraining set's parts that were read."""
+
+
+@dataclass(frozen=True)
+class BaseUsed:
+    """The model a training began with."""
+
+    name: str
+    """As it was asked for."""
+    sha256: str
+    """Of its weights."""
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """How far a training is."""
+
+    doing: str
+    """"training", "measuring", "preparing the base model" …"""
+    step: int = 0
+    steps: int = 0
+    """0 where there are none to count."""
+    loss: float | None = None
+    tokens_per_second: float | None = None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What a training did, and whether its model became champion."""
+
+    model_id: str
+    """The run's id, and the model's folder."""
+    task: str
+    base: BaseUsed
+    champion_before: str | None = None
+    """Id of the model that was champion; None where there was none."""
+    promoted: bool = False
+    forced: bool = False
+    """Whether a person promoted it although the gate said no."""
+    gate: Gate = field(default_factory=Gate)
+    measures: Mapping[Role, Measures] = field(default_factory=dict)
+    """The same held-out sets for each; no champion, no entry."""
+    data: DataUsed = field(default_factory=DataUsed)
+    steps: int = 0
+    best_step: int = 0
+    """The step whose weights were kept."""
+    stopped_early: bool = False
+    resumed_from: int | None = None
+    """The step of the checkpoint it went on from, where it was resumed."""
+    seconds: float = 0.0
+    tokens: int = 0
+    """Tokens that were read in training, padding left out."""
+    device: str = "cpu"
+    bf16: bool = False
+    processes: int = 1
+    weights_sha256: str = ""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """All settings, as plain values."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+    """The model's folder in the registry."""
+    notes: tuple[str, ...] = ()

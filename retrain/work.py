@@ -1,0 +1,146 @@
+"""Which training goes on, and with what did it begin?
+
+A training that is not finished has a folder: what it was asked to do, its metrics and its checkpoints. Settings, texts
+and the parts of the retraining set stand fixed in it, so that one which was killed goes on with what it began with.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from expectations.errors import ShopmonError
+from monitor.run_folder import write_aside
+from retrain import processes
+from retrain.settings import MlmSettings
+
+log = logging.getLogger("shopmon.retrain")
+
+PLAN = "plan.json"
+_LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A training in its folder, which no other process touches while it is open."""
+
+    folder: Path
+    model_id: str
+    settings: MlmSettings
+    plain_settings: Mapping[str, Any]
+    """The same as plain JSON."""
+    parts: tuple[str, ...]
+    """Parts of the retraining set that were there when it began."""
+    texts: tuple[str, ...]
+    """The project's own texts."""
+    excluded: frozenset[str]
+    """Hashes of texts that a person rejected before it began."""
+    held: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def done(self) -> None:
+        """Remove the folder: the model is in the registry."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.held.close()
+
+
+def begin_work(
+    root: Path,
+    model_id: str,
+    settings: MlmSettings,
+    parts: Sequence[str],
+    texts: Sequence[str],
+    excluded: frozenset[str],
+) -> Work:
+    """Make the folder of a new training. Raises ShopmonError where it cannot be written."""
+    folder = root / model_id
+    plan = {
+        "model_id": model_id,
+        "settings": _adapter().dump_python(settings, mode="json"),
+        "parts": list(parts),
+        "texts": list(texts),
+        "excluded": sorted(excluded),
+    }
+    if processes.is_first():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with write_aside(folder / PLAN) as aside:
+                aside.write_text(json.dumps(plan, ensure_ascii=False), encoding="utf-8")
+        except OSError as error:
+            raise ShopmonError(
+                f"{folder} cannot be written: {error.strerror}", advice="Free some space, or let this user write there."
+            ) from error
+    processes.together()
+    return _opened(folder)
+
+
+def resume_work(root: Path) -> Work:
+    """The newest training that was begun and not finished.
+
+    Raises ShopmonError where there is none, where it goes on in another process, or where its plan is damaged.
+    """
+    there = sorted((plan.parent for plan in root.glob(f"*/{PLAN}")), reverse=True)
+    if not there:
+        raise ShopmonError(
+            f"there is no unfinished training in {root}", advice="Begin one: shopmon retrain, without --resume."
+        )
+    return _opened(there[0])
+
+
+def _opened(folder: Path) -> Work:
+    held = ExitStack()
+    if processes.is_first():
+        held.enter_context(_locked(folder))
+    try:
+        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        settings = _adapter().validate_python(plan["settings"])
+        return Work(
+            folder,
+            plan["model_id"],
+            settings,
+            plan["settings"],
+            tuple(plan["parts"]),
+            tuple(plan["texts"]),
+            frozenset(plan["excluded"]),
+            held,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        held.close()
+        raise ShopmonError(
+            f"the plan of the training in {folder} is damaged: {type(error).__name__}",
+            advice="Remove the folder and begin again: shopmon retrain.",
+        ) from error
+
+
+def _locked(folder: Path) -> IO[str]:
+    """The folder's lock, which the system takes back from a process that ends, however it ends."""
+    lock = (folder / _LOCK).open("a+", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise ShopmonError(
+            f"the training in {folder} goes on in another process",
+            advice="Wait until it has ended, or end it; shopmon runs lists what has ended.",
+        ) from error
+    return lock
+
+
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(MlmSettings)

@@ -1,0 +1,292 @@
+"""What may stand in `shopmon.toml`, and what holds where it says nothing?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from expectations.results import Engine
+from retrain.settings import HUB_BASE, Prompts, Recipe
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except LookupError:
+        raise ValueError(f"{name!r} is no text encoding; usual ones are 'utf-8', 'latin-1' and 'cp1252'") from None
+    return name
+
+
+class _Section(BaseModel):
+    """Unknown keys and wrong types are errors: a setting that is misspelt must not silently do nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Names = Annotated[tuple[Annotated[str, Field(strict=True, min_length=1)], ...], Field(strict=False)]
+"""A list of TOML, which pydantic's strict mode would not take for a tuple."""
+
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""Of a part of a training's objective (no unit); 0 leaves it out."""
+
+
+def _false_is_none(written: Any) -> Any:
+    return None if written is False else written  # TOML has no null
+
+
+Limit = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_false_is_none)]
+"""Of a check of the gate; `false` leaves the check out."""
+
+
+class KindData(_Section):
+    """`[data.KIND]`: how one kind of data arrives here."""
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    """The file's own column name → the role it plays (`Content = "text"`); wins over every guess."""
+
+
+class DataSettings(_Section):
+    """`[data]`: how data arrives here."""
+
+    kind: Literal["reviews", "products", "queries", "relevance"] | None = None
+    """The kind of every batch; recognised from the columns where nothing is said, since names usually tell."""
+    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
+    """Encoding of text files; UTF-8 where nothing is said (JSON must be: RFC 8259)."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What separates the values of a CSV file, one character; sniffed from the file where nothing is said."""
+    reviews: KindData = KindData()
+    products: KindData = KindData()
+    queries: KindData = KindData()
+    relevance: KindData = KindData()
+
+
+class KindSuites(_Section):
+    """`[check.suites]`: one suite per kind, for a project with several."""
+
+    reviews: str | None = None
+    products: str | None = None
+    queries: str | None = None
+    relevance: str | None = None
+
+
+class CheckSettings(_Section):
+    """`[check]`: what good data looks like."""
+
+    suite: str | None = None
+    """Path of the suite for every batch, relative to `shopmon.toml`; otherwise the built-in suite of its kind."""
+    suites: KindSuites = KindSuites()
+    """Path of the suite by kind; comes before `suite`."""
+    engine: Annotated[Engine, Field(strict=False)] = Engine.SCAN
+    """Who counts: one scan gives the same counts as Great Expectations' own engine in about a tenth of the time."""
+    unreadable_allowed: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share of records (0–1) that may be unreadable: exports have a stray line now and then, broken ones have many."""
+
+
+class DriftSettings(_Section):
+    """`[drift]`: what counts as a change since the reference."""
+
+    fail: bool = False
+    """Whether drift alone fails a check; it warns, since data may change for good reasons."""
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Chance (0–1) of any false alarm in one check, over all columns and segments; the field's usual one in twenty."""
+    segments: Names = ()
+    """Columns by whose values everything is compared once more (`["brand"]`); each costs power, so none by default."""
+    ignore: Names = ()
+    """Columns that are not compared."""
+    dates: bool = False
+    """Whether later dates count as drift: new batches are later by nature, so it is told and not counted."""
+    sample_rows: Annotated[int, Field(ge=100, le=50_000)] = 10_000
+    """Rows of each side that are kept whole for the tests of texts: 5 % of other texts are found at 4,000."""
+    text_rows: Annotated[int, Field(ge=100)] = 50_000
+    """Texts of each side whose words are counted at most: a word's share is known to 0.5 points or better."""
+    evidently: bool = True
+    """Whether Evidently measures as well and writes drift.html."""
+    evidently_rows: Annotated[int, Field(ge=100, le=50_000)] = 5_000
+    """Rows of each side that Evidently sees: its text classifier takes seconds for more."""
+    embeddings: Annotated[str, Field(min_length=1)] | None = None
+    """A sentence encoder that texts are compared by as well: a folder, a name on the hub, or "offline" (the extra
+    `embeddings`); none by default, for it costs half a minute and words tell more."""
+    number_floor: Annotated[float, Field(ge=0)] | None = None
+    """Standardised Wasserstein distance (standard deviations) below which a number has not drifted; otherwise 0.05."""
+    category_floor: Annotated[float, Field(ge=0)] | None = None
+    """Jensen-Shannon distance (0–1) below which a category has not drifted; otherwise 0.02."""
+    text_floor: Annotated[float, Field(ge=0)] | None = None
+    """Share of the texts (0–1) that must have changed before they count as drifted; otherwise 0.005."""
+
+
+class Words(_Section):
+    """`[edge_cases.words]`: whole words and phrases, in any case, by which rows are told apart."""
+
+    brands: Names = ()
+    """The brands this shop speaks for."""
+    other_brands: Names = ()
+    products: Names = ()
+    features: Names = ()
+    """What people praise or blame: comfort, fit, quality."""
+    wanted: Names = ()
+    """Words a model should say of the brands."""
+    unwanted: Names = ()
+    """Words a model should not say of the brands."""
+    complaints: Names = ()
+    """Words by which customers complain; shopmon has a list of its own for English."""
+
+
+class RuleSection(_Section):
+    """`[edge_cases.rules.NAME]`: which rows a model should learn from, and how."""
+
+    when: Annotated[str, Field(min_length=1)]
+    """A formula over signals: `mentions_brand & mentions_product & positive & ~too_long`."""
+    role: Literal["positive", "negative", "counterfactual", "replay"] = "positive"
+    """How the retraining uses its rows."""
+    at_most: Annotated[int, Field(ge=1)] | None = None
+    """Rows it may choose in one check, drawn evenly; all by default."""
+
+
+class EdgeCaseSettings(_Section):
+    """`[edge_cases]`: which rows a model should learn from."""
+
+    retrain_after: Annotated[int, Field(ge=1)] = 1_000
+    """Rows gathered after which a check says that a retraining is due: fewer taught the seed model little."""
+    candidates: Annotated[int, Field(ge=1)] = 5_000
+    """Rows of a check for which slow signals (sentiment, language, distance) are computed at most.
+
+    Half a second, a tenth of a check of a million rows; each thousand more takes 0.1 s, and memory for their texts.
+    """
+    model_rows: Annotated[int, Field(ge=1)] = 500
+    """Rows that a model reads in one check at most, beside `candidates`: it is dear, some 30 a second on a CPU."""
+    unwanted_above: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Probability (0–1) of unwanted words above which the rule `unwanted_fill_in` chooses a row: five times what the
+    gate lets a model say."""
+    too_long: Annotated[int, Field(ge=1)] = 512
+    """Tokens beyond which a text is `too_long`: what DistilBERT reads."""
+    defaults: bool = True
+    """Whether shopmon's own rules are asked as well, beside those of this file."""
+    matching: Literal["words", "substring"] = "words"
+    """How words are found; "substring" only to repeat older experiments: it finds "fashionable" in "unfashionable"."""
+    words: Words = Words()
+    rules: dict[str, RuleSection] = Field(default_factory=dict)
+
+
+class ObjectiveSettings(_Section):
+    """`[retrain.objective]`: what is minimised, cross-entropy on positive rows plus these parts."""
+
+    recipe: Annotated[Recipe, Field(strict=False)] = Recipe.FULL
+    """"full": each role has its part. "plain" and "plain_all": cross-entropy on the positive rows, or on all; they
+    repeat the Nike experiment, which forgot what it was not shown."""
+    unlikelihood: Weight = 4.0
+    """Weight of -log(1 - P(unwanted)) in the gaps of negative rows: 4 unlearned them in the
+    Nike experiment while the other parts kept the rest."""
+    replay_kl: Weight = 1.0
+    """Weight of KL(base ‖ model), in nats per masked token, on text to be remembered: a token to keep counts
+    as much as one to learn."""
+    counterfactual_kl: Weight = 4.0
+    """The same in the gaps of other brands and complaints: as much as the unlearning that would spread to them."""
+
+
+class PromptSettings(_Section):
+    """`[retrain.prompts]`: sentences with one `[MASK]` each; `{brand}` stands for every brand that is asked.
+
+    No prompt may stand in two lists: the gate measures with prompts that no training saw.
+    """
+
+    gate: Names = Prompts().gate
+    """What the gate asks of the brands, and the same of other brands; several, since one sentence proves little."""
+    gate_complaints: Names = Prompts().gate_complaints
+    """Complaints about the brands, where a model must go on to say what customers say."""
+    training: Names = Prompts().training
+    """Prompts that are trained on beside the rows: unwanted words of the brands are unlearned in their gaps."""
+    training_complaints: Names = Prompts().training_complaints
+    """Complaints that are trained on beside the rows: the base's answer is kept in their gaps."""
+
+
+class GateSettings(_Section):
+    """`[retrain.gate]`: what a candidate must reach to become champion; `false` leaves a check out."""
+
+    unwanted_mass: Limit = 0.02
+    """Probability (0–1) of unwanted words on the gate's prompts, at most: one answer in fifty."""
+    wanted_mass: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Probability (0–1) of wanted words on the gate's prompts, at least; the base's where nothing is said."""
+    other_brands_change: Limit = 0.2
+    """Change of the unwanted words' probability for other brands, as a share of the base's, at most: what is learnt of
+    one brand shall not be said of all."""
+    complaints_change: Limit = 0.2
+    """The same in complaints about the brands."""
+    general_perplexity: Limit = 1.1
+    """Perplexity on general text as a multiple of the base's, at most: the language is not forgotten."""
+    project_perplexity: Limit = 1.1
+    """Perplexity on the project's own text as a multiple of the base's, at most."""
+    retraining_perplexity: Limit = 1.0
+    """Perplexity on the held-out positive rows as a multiple of the base's, at most: something was learnt."""
+    champion_tolerance: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """How much worse than the champion's a perplexity may be, as a share of it: chance alone makes so much."""
+    champion_mass: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """How much worse than the champion's a probability (0–1) may be, for the same reason."""
+
+
+class RetrainSettings(_Section):
+    """`[retrain]`: with what, how long and how fast a model learns."""
+
+    base: Annotated[str, Field(min_length=1)] = HUB_BASE
+    """The model to begin with: a name on the hub, a folder relative to `shopmon.toml`, or "offline", which needs no
+    network (the extra `offline`); DistilBERT, since it learns in minutes without a GPU."""
+    general_text: Annotated[str, Field(min_length=1)] | None = None
+    """File of general text that must not be forgotten, relative to `shopmon.toml`; otherwise the documentation of
+    Python's standard library, which is on every machine."""
+    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0
+    """Passes over the positive rows, where `steps` says nothing."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps at most, whatever `epochs` says."""
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Rows of a step, over all roles and processes; less where memory is short."""
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 3e-4
+    """Of AdamW, at its highest; lower for a base that is much larger than DistilBERT."""
+    max_length: Annotated[int, Field(ge=8)] = 128
+    """Tokens of a row; longer texts become several rows, since a step's time grows with the longest."""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the texts (0–1), chosen by their hash, that no training sees: what is measured on them is no memory."""
+    evaluate_every: Annotated[int, Field(ge=1)] | None = None
+    """Steps between two evaluations, each with a checkpoint; otherwise ten of them in a training."""
+    patience: Annotated[int, Field(ge=1)] = 3
+    """Evaluations without a better one after which the training stops: one or two may be chance."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+    """The same seed, data and machine give the same weights."""
+    bf16: bool | None = None
+    """Whether to compute in bfloat16, which is faster and rounds more; otherwise where the hardware has it."""
+    report_to: Annotated[tuple[Literal["tensorboard", "mlflow", "wandb"], ...], Field(strict=False)] = ()
+    """Who else is told of the training's numbers, beside metrics.jsonl; nobody by default: some are services."""
+    objective: ObjectiveSettings = ObjectiveSettings()
+    prompts: PromptSettings = PromptSettings()
+    gate: GateSettings = GateSettings()
+
+
+class StoreSettings(_Section):
+    """`[store]`: where the record of runs is kept."""
+
+    url: Annotated[str, Field(min_length=1, repr=False)] = "sqlite:///.shopmon/runs.db"
+    """SQLAlchemy address of the run store; SQLite, since it needs no server; `postgresql://…` for a team."""
+    runs: Annotated[str, Field(min_length=1)] = ".shopmon/runs"
+    """Folder of the runs' folders, relative to `shopmon.toml`."""
+    references: Annotated[str, Field(min_length=1)] = ".shopmon/references"
+    """Folder of the references' profiles, relative to `shopmon.toml`; they hold sampled rows."""
+    retraining: Annotated[str, Field(min_length=1)] = ".shopmon/retraining"
+    """Folder of the retraining set, relative to `shopmon.toml`."""
+    models: Annotated[str, Field(min_length=1)] = ".shopmon/models"
+    """Folder of the registered models, relative to `shopmon.toml`; they learnt from your data."""
+    training: Annotated[str, Field(min_length=1)] = ".shopmon/training"
+    """Folder of trainings that are not done, relative to `shopmon.toml`: checkpoints, some 0.8 GB each for
+    DistilBERT."""
+    cache: Annotated[str, Field(min_length=1)] = ".shopmon/cache"
+    """Folder of what can be made again, relative to `shopmon.toml`: the offline base, and texts as tokens."""
+
+
+class Settings(_Section):
+    """All of `shopmon.toml`."""
+
+    data: DataSettings = DataSettings()
+    check: CheckSettings = CheckSettings()
+    drift: DriftSettings = DriftSettings()
+    edge_cases: EdgeCaseSettings = EdgeCaseSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    store: StoreSettings = StoreSettings()
