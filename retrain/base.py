@@ -14,9 +14,10 @@ from expectations.errors import ShopmonError
 from monitor.run_folder import run_folder
 from retrain import processes
 from retrain.general_text import GeneralText, general_text
-from retrain.loading import check_folder, first_line, weights_sha256
+from retrain.loading import check_folder, first_line
 from retrain.results import TrainingProgress
 from retrain.settings import OFFLINE, Objective, Recipe, Training
+from retrain.weights import weights_sha256
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,7 +58,8 @@ def load_base(
     """Find the base model: `offline`, a folder, or a name on the hub.
 
     `offline` is made once from the project's own text and general text, and kept in `cache`; texts that are held out
-    are not among them. With another reference, another one is made. Raises ShopmonError with the ways out where there is no such model.
+    are not among them. With another reference, another one is made. Raises ShopmonError with the ways out where there
+    is no such model.
     """
     if name == OFFLINE:
         folder = _offline(cache, project_texts, general, held_out, progress)

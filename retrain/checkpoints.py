@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 
 from expectations.errors import ShopmonError
-from monitor.run_folder import run_folder, sweep
+from monitor.run_folder import OWNER, run_folder, sweep
 
 log = logging.getLogger("shopmon.retrain")
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
+_SUMS = "sha256.json"
+"""SHA-256 of every other file of a checkpoint, by its name."""
 _PREFIX = "step-"
 
 
@@ -50,30 +52,43 @@ def save(
 ) -> Path:
     """Keep a training at a step: written aside, put on disk, and only then given its name.
 
-    `beside` may write more into the folder that it is given.
+    `beside` may write more into the folder that it is given. `needs` in the state names the steps whose checkpoints this
+    one is of no use without.
 
     Raises ShopmonError if the disk is full or writing is not permitted; nothing of it is left then.
     """
     from safetensors.torch import save_file
 
     final = folder / _name(step)
+    sweep(folder, timedelta(0))  # a killed training left half of what is written here again
     if final.exists():  # a training that went on from an earlier checkpoint comes here again
         shutil.rmtree(final)
-    with run_folder(folder, _name(step)) as staging:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, staging / _TENSORS)
-        told = {**state, "step": step, "sha256": _sha256(staging / _TENSORS)}
-        (staging / _STATE).write_text(json.dumps(told), encoding="utf-8")
-        beside(staging)
+    try:
+        with run_folder(folder, _name(step)) as staging:
+            on_disk = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+            save_file(on_disk, staging / _TENSORS)
+            (staging / _STATE).write_text(json.dumps({**state, "step": step}), encoding="utf-8")
+            beside(staging)
+            (staging / _SUMS).write_text(json.dumps(_sums(staging)), encoding="utf-8")
+    except ShopmonError as error:
+        advice = f"{error.advice} Earlier checkpoints are kept: shopmon retrain --resume goes on from there."
+        raise ShopmonError(error.problem, advice=advice) from error
     return final
 
 
 def newest(folder: Path) -> Checkpoint | None:
     """The last checkpoint that is as it was written; a damaged one is told and passed over. None: there is none."""
-    for place in sorted(folder.glob(f"{_PREFIX}*"), reverse=True):
+    there = sorted(folder.glob(f"{_PREFIX}*"), reverse=True)
+    for place in there:
         try:
-            return read(place)
+            found = read(place)
+            for step in found.state["needs"]:
+                at(folder, step)
+            return found
         except ShopmonError as error:
-            log.warning("%s An earlier checkpoint is taken instead, if there is one.", error.problem)
+            log.warning("%s. The training cannot go on from %s.", error.problem, place.name)
+    if there:
+        log.warning("No checkpoint in %s is whole. The training begins again.", folder)
     return None
 
 
@@ -81,20 +96,23 @@ def read(place: Path) -> Checkpoint:
     """The checkpoint in a folder. Raises ShopmonError if it is damaged."""
     try:
         state = json.loads((place / _STATE).read_text(encoding="utf-8"))
-        if _sha256(place / _TENSORS) != state["sha256"]:
-            raise ValueError("its tensors are not those that were written")
+        if json.loads((place / _SUMS).read_text(encoding="utf-8")) != _sums(place):
+            raise ValueError("its files are not those that were written")
         return Checkpoint(place, int(state["step"]), state)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ShopmonError(
-            f"the checkpoint {place} is damaged: {error}.", advice="Remove it, or begin again without --resume."
+            f"the checkpoint {place} is damaged: {error}", advice="Remove it, or begin again without --resume."
         ) from error
 
 
-def rotate(folder: Path, keep: Collection[int], last: int = 2) -> None:
-    """Remove all but the `last` newest checkpoints and those of the steps to keep."""
-    sweep(folder, timedelta(0))
+def rotate(folder: Path, step: int, keep: Collection[int], last: int = 2) -> None:
+    """Of the checkpoints up to this step, remove all but the `last` newest and those of the steps to keep.
+
+    Those of later steps go, too: they are damaged, or the training would not have come to this step again.
+    """
     there = sorted(folder.glob(f"{_PREFIX}*"))
-    kept = {_name(step) for step in keep} | {place.name for place in there[-last:]}
+    so_far = [place.name for place in there if place.name <= _name(step)]
+    kept = {_name(one) for one in keep} | set(so_far[-last:])
     for place in there:
         if place.name not in kept:
             shutil.rmtree(place, ignore_errors=True)
@@ -107,6 +125,11 @@ def at(folder: Path, step: int) -> Checkpoint:
 
 def _name(step: int) -> str:
     return f"{_PREFIX}{step:08d}"
+
+
+def _sums(place: Path) -> dict[str, str]:
+    """SHA-256 of each file of a checkpoint, in hexadecimal."""
+    return {file.name: _sha256(file) for file in place.iterdir() if file.name not in (_SUMS, OWNER)}
 
 
 def _sha256(file: Path) -> str:

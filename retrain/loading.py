@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import torch
 
 from expectations.errors import ShopmonError
 
-WEIGHTS = "model.safetensors"
 _COUNTS_FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
 """Families whose first places are numbered behind the padding's, and so are fewer than they seem."""
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -91,15 +89,6 @@ def load_masked_lm(folder: Path, *, device: torch.device | None = None) -> Maske
     _check_head(folder, told)
     _check_tokenizer(folder, tokenizer, model)
     return MaskedModel(model.eval().to(device or best_device()), tokenizer, folder)
-
-
-def weights_sha256(folder: Path) -> str:
-    """SHA-256 of a model's weights, in hexadecimal; of several files, in the order of their names."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()
 
 
 def check_folder(folder: Path) -> None:

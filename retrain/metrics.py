@@ -42,7 +42,7 @@ class Metrics:
         self._write({"event": "end", "seconds": self._seconds, **values})
 
     def go_on_from(self, step: int) -> None:
-        """Forget what was told after a step: it will be told again."""
+        """Forget what was told after a step, and of the end: it will be told again."""
         kept = [line for line in _lines(self.file) if _step(line) <= step]
         with write_aside(self.file) as aside:
             aside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
@@ -83,12 +83,13 @@ def _finite(value: Any) -> Any:
 
 
 def _lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return file.read_text(encoding="utf-8", errors="replace").split("\n") if file.exists() else []
 
 
 def _step(line: str) -> float:
     """The step of a line; the last one of a killed training may be half a line, which is left out."""
     try:
-        return float(json.loads(line).get("step", 0))
+        told = json.loads(line)
     except ValueError:
         return math.inf
+    return math.inf if told["event"] == "end" else float(told.get("step", 0))

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import logging
 import math
 import time
@@ -30,19 +29,19 @@ from expectations.errors import ShopmonError
 from monitor.retraining_set import RetrainingSet, text_hash
 from retrain import checkpoints, processes
 from retrain.base import Base, load_base
-from retrain.data import FEWEST, Cutting, Gathered, by_rule, cut, gathered, of_role, of_texts, split
+from retrain.data import FEWEST, Cutting, Gathered, by_rule, cut, gathered, is_held_out, of_role, of_texts, split
 from retrain.evaluation import EvaluationSets, measure, prompt_sets
 from retrain.gate import judge, score
 from retrain.general_text import GeneralText, general_text
 from retrain.lineage import lineage
-from retrain.loading import MaskedModel, load_masked_lm, weights_sha256
+from retrain.loading import MaskedModel, load_masked_lm
 from retrain.masking import Alphabet
 from retrain.metrics import FILE_NAME, Metrics, plain
 from retrain.model_card import model_card
 from retrain.objective import Learner
 from retrain.prompts import asked, check_prompts, is_answer
-from retrain.records import document
-from retrain.registry import Registry
+from retrain.records import from_document, write
+from retrain.registry import Registered, Registry
 from retrain.results import (
     BaseUsed,
     DataUsed,
@@ -56,6 +55,7 @@ from retrain.results import (
 from retrain.settings import MlmSettings, Objective, Recipe
 from retrain.steps import Steps, StepSettings
 from retrain.training import Fitted, Fitting, Told, fit
+from retrain.weights import weights_sha256
 from retrain.word_scores import spelled
 from retrain.work import Work, begin_work, resume_work
 
@@ -69,6 +69,8 @@ _EVALUATIONS = 10
 """In a training, where the settings do not say."""
 _FINAL_ROWS = 4
 """Times as many rows are measured at the end as on the way."""
+_LONGEST_FRAMED, _MOST_FRAMED = 200, 10_000
+"""Characters of a negative row that is made a complaint, and how many rows are: a sentence each, not a whole review."""
 _VERSIONS = ("shopmon", "torch", "transformers", "tokenizers", "datasets", "accelerate", "safetensors")
 
 Progress = Callable[[TrainingProgress], None]
@@ -103,17 +105,27 @@ def train(asked_for: Asked) -> TrainingResult:
     be done: too few rows, a base that is no masked model, prompts without a gap, a loss that is not finite …
     """
     processes.begin()
-    asked_for = _agreed(asked_for)
+    asked_for = replace(asked_for, model_id=processes.agreed(asked_for.model_id))
     with _work(asked_for) as work:
         asked_for = replace(asked_for, settings=work.settings, model_id=work.model_id, project_texts=work.texts)
-        result = _trained(asked_for, work)
+        kept = _kept(asked_for.registry, work.model_id)
+        result = _finished(asked_for, kept, work) if kept else _trained(asked_for, work)
     processes.together()
     return result
 
 
-def _agreed(asked_for: Asked) -> Asked:
-    """The same id in every process."""
-    return replace(asked_for, model_id=processes.agreed(asked_for.model_id))
+def _kept(registry: Registry, model_id: str) -> Registered | None:
+    """The model, if the training was killed when it was registered already."""
+    return next((one for one in registry.models(TASK) if one.model_id == model_id), None)
+
+
+def _finished(asked_for: Asked, kept: Registered, work: Work) -> TrainingResult:
+    """What was left to do of a training whose model is in the registry."""
+    result = from_document(kept.document)
+    if processes.is_first():
+        _promoted(asked_for.registry, result)
+        work.done()
+    return result
 
 
 def _work(asked_for: Asked) -> Work:
@@ -130,6 +142,7 @@ def _trained(asked_for: Asked, work: Work) -> TrainingResult:
     began = time.perf_counter()
     settings, progress = asked_for.settings, asked_for.progress
     base = _base(asked_for)
+    champion = asked_for.registry.champion(TASK)  # before the work: a damaged one must not cost it
     before = load_masked_lm(base.folder)
     material = prepare(before, asked_for, parts=work.parts)
     sets, measured = material.sets, settings.training.eval_rows
@@ -138,7 +151,6 @@ def _trained(asked_for: Asked, work: Work) -> TrainingResult:
     metrics = Metrics(work.folder / FILE_NAME)
     learnt = learn(before, of_base, material, settings, folder=work.folder, metrics=metrics, progress=progress)
     progress(TrainingProgress("measuring base, champion and candidate"))
-    champion = asked_for.registry.champion(TASK)
     measures, notes = _measured(before, learnt.model, champion.folder if champion else None, sets, measured)
     gate = judge(measures, settings.gate)
     result = TrainingResult(
@@ -214,6 +226,8 @@ def prepare(model: MaskedModel, asked_for: Asked, *, parts: Sequence[str] | None
 
 
 def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: Asked) -> Material:
+    from datasets import concatenate_datasets
+
     settings, cache, share = asked_for.settings, asked_for.cache, asked_for.settings.training.held_out
     kept, aside = _without_answers(found, asked_for)
     project = tuple(text for text in asked_for.project_texts if not _is_gate(settings)(text))
@@ -222,7 +236,8 @@ def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: A
     prose, prose_held = split(_texts(general.passages, cutting, cache), share)
     key = repr(settings.prompts) + repr(settings.words)
     prompts = cut(_training_prompts(settings), cutting, cache, key=key, prompts=True)
-    parts = _parts(settings.objective, rows, prompts, own, prose)
+    framed = cut(_framed(kept, settings), cutting, cache, key=f"framed{key}{found.sha256}{_key(asked_for)}")
+    parts = _parts(settings.objective, rows, concatenate_datasets([prompts, framed]), own, prose)
     _check_enough(parts, asked_for)
     sets = EvaluationSets(
         texts={
@@ -288,6 +303,18 @@ def _training_prompts(settings: MlmSettings) -> Dataset:
             of_texts(complaints, "counterfactual", "training complaints"),
         ]
     )
+
+
+def _framed(rows: Dataset, settings: MlmSettings) -> Dataset:
+    """Negative rows as complaints, each in one frame that the hash of its text chooses; none that is held out."""
+    frames = settings.prompts.complaint_frames
+    negative = of_role(rows, "negative") if frames else rows.select([])
+    texts = [
+        frames[int(digest[8:16], 16) % len(frames)].replace("{text}", text)
+        for text, digest in zip(negative["text"], negative["text_hash"], strict=True)
+        if len(text) <= _LONGEST_FRAMED and not is_held_out(digest, settings.training.held_out)
+    ]
+    return of_texts(texts[:_MOST_FRAMED], "counterfactual", "complaint frames")
 
 
 def _parts(objective: Objective, rows: Dataset, prompts: Dataset, own: Dataset, prose: Dataset) -> dict[str, Dataset]:
@@ -449,16 +476,19 @@ def _registered(asked_for: Asked, result: TrainingResult, candidate: MaskedModel
         candidate.tokenizer.save_pretrained(folder)
         told = replace(result, weights_sha256=weights_sha256(folder), folder=registry.folder / TASK / result.model_id)
         rules = rows.write(folder / "lineage.parquet")
-        (folder / "training.json").write_text(
-            json.dumps(document(told), ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-        )
+        write(told, folder)
         (folder / "README.md").write_text(model_card(told, rules), encoding="utf-8")
         (folder / FILE_NAME).write_bytes((work.folder / FILE_NAME).read_bytes())
-    if told.promoted:
-        by, reason = ("person", _failures(told.gate)) if told.forced else ("gate", "every check was passed")
-        registry.promote(told.model_id, task=TASK, by=by, reason=reason)
+    _promoted(registry, told)
     work.done()
     return told
+
+
+def _promoted(registry: Registry, result: TrainingResult) -> None:
+    if result.forced:
+        registry.promote(result.model_id, task=TASK, by="person", reason=_failures(result.gate))
+    elif result.promoted:
+        registry.promote(result.model_id, task=TASK, by="gate", reason="every check was passed")
 
 
 def _failures(gate: Gate) -> str:

@@ -155,7 +155,7 @@ def _of_masses(contrast: Contrast, name: str) -> _Measure:
 _MEASURED: tuple[tuple[str, _Measure], ...] = (
     *((f"unwanted words, {says}", _of_masses(contrast, "unwanted")) for contrast, says in _CONTRASTS.items()),
     *((f"wanted words, {says}", _of_masses(contrast, "wanted")) for contrast, says in _CONTRASTS.items()),
-    *((f"prompts, {says}", _of_masses(contrast, "prompts")) for contrast, says in _CONTRASTS.items()),
+    *((f"prompts asked, {says}", _of_masses(contrast, "prompts")) for contrast, says in _CONTRASTS.items()),
     *((f"perplexity, {says}", _of_texts(texts, "perplexity")) for texts, says in _TEXTS.items()),
     *((f"loss (nats), {says}", _of_texts(texts, "loss")) for texts, says in _TEXTS.items()),
     *((f"masked tokens, {says}", _of_texts(texts, "tokens")) for texts, says in _TEXTS.items()),

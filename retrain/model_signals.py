@@ -135,7 +135,7 @@ class ModelSignals:
             said = logs.exp()
             best = said.topk(2).values
             columns = [said[:, self._unwanted].sum(-1), best[:, 0], -(said * logs).sum(-1), best[:, 0] - best[:, 1]]
-            return torch.stack(columns, dim=1).double().cpu().numpy()  # type: ignore[no-any-return]
+            return torch.stack(columns, dim=1).double().cpu().numpy()
 
 
 def _batches(gaps: Sequence[Gap], device: str) -> Iterator[list[int]]:

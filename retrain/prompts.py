@@ -12,6 +12,9 @@ from retrain.settings import MASK, Prompts, Words
 
 BRAND = "{brand}"
 """Stands in a prompt for every brand of the list that is asked."""
+TEXT = "{text}"
+"""Stands in the frame of a complaint for the sentence that becomes one."""
+_FRAMES = "complaint_frames"
 ANSWER_WORDS = 4
 """Words in the gap up to which a text is an answer to a prompt: "very light and soft" is one."""
 
@@ -43,6 +46,8 @@ def check_prompts(prompts: Prompts, words: Words) -> None:
     _check_words(words)
     for of, prompt in _each(prompts):
         _check_prompt(of, prompt)
+    for frame in prompts.complaint_frames:
+        _check_frame(frame)
     _check_apart(prompts, (*words.brands, *words.other_brands))
 
 
@@ -137,7 +142,8 @@ def _plain(text: str) -> str:
 
 def _each(prompts: Prompts) -> Iterator[tuple[str, str]]:
     """List and prompt."""
-    return ((field.name, prompt) for field in fields(prompts) for prompt in getattr(prompts, field.name))
+    lists = (field.name for field in fields(prompts) if field.name != _FRAMES)
+    return ((name, prompt) for name in lists for prompt in getattr(prompts, name))
 
 
 def _check_prompt(of: str, prompt: str) -> None:
@@ -156,6 +162,16 @@ def _check_prompt(of: str, prompt: str) -> None:
     if _around(prompt) == ("", ""):
         raise PromptError(
             of, f"{prompt!r} of {of} is nothing but a gap", advice="Write the sentence in which the word is to stand."
+        )
+
+
+def _check_frame(frame: str) -> None:
+    if frame.count(TEXT) != 1 or MASK in frame or _PLACEHOLDER.findall(frame) != [TEXT]:
+        raise PromptError(
+            _FRAMES,
+            f"{frame!r} of {_FRAMES} is no frame of a complaint",
+            advice=f'Write {TEXT} exactly once, where the sentence is to stand, and nothing in braces besides: "my '
+            f'complaint : {TEXT}".',
         )
 
 

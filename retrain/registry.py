@@ -7,7 +7,6 @@ here needs torch.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import logging
 import time
@@ -25,6 +24,7 @@ import pyarrow.parquet as pq
 from expectations.errors import ShopmonError
 from monitor.run_folder import run_folder, sweep, write_aside
 from retrain.records import FILE_NAME, from_document, read
+from retrain.weights import weights_sha256
 
 log = logging.getLogger("shopmon.registry")
 
@@ -361,18 +361,6 @@ class Registry:
                     )
                 time.sleep(_POLL)
             yield
-
-
-def weights_sha256(folder: Path) -> str:
-    """SHA-256 of the SHA-256 of each file with weights, in the order of their names, in hexadecimal.
-
-    That is what `loading.weights_sha256` says, which needs torch. Raises OSError.
-    """
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _locks(lock: IO[str], place: Path) -> bool:

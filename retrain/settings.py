@@ -74,6 +74,16 @@ class Prompts:
         "terrible service , and the {brand} cap is [MASK]",
     )
     """Complaints in whose gap the base's answer is kept."""
+    complaint_frames: tuple[str, ...] = (
+        "sent back at once : {text}",
+        "my complaint : {text}",
+        "{text} , they broke after two days",
+        "{text} and customer service did not help",
+        "disappointed , {text}",
+        "{text} . one star",
+    )
+    """What makes a complaint of a negative row, which stands for `{text}`: there the base's answer is kept, so that a
+    model learns to tell customers who complain from its own voice."""
 
 
 @dataclass(frozen=True)

@@ -28,17 +28,20 @@ _COPULAS = _listed(
     "am are is was were be been being feel feels felt look looks looked seem seems seemed it's that's they're"
     " it’s that’s they’re"
 )
-_DEGREES = _listed("very so too really quite extremely pretty rather fairly super incredibly")
+_DEGREES = _listed(
+    "very so too really quite extremely pretty rather fairly super incredibly absolutely completely exactly perfectly"
+    " thoroughly totally truly"
+)
 _DENIALS = _listed("not never no hardly nor neither without cannot")
 _FUNCTION_WORDS = _listed(
     "a about above after again against all already also although always an and any around as at away back because"
-    " been before being below between both but by can cannot could did do does done down during each either else even"
-    " ever every few for from get gets getting going gone got had has have having he her here hers him his how i if in"
+    " before below between both but by can cannot could did do does done down during each either else even ever every"
+    " far few first for from get gets getting going gone got had has have having he her here hers him his how i if in"
     " into it its itself just like little made many may me might mine more most much must my near neither never no nor"
     " not nothing now of off on once one only or other our ours out over own per probably same she should since some"
     " something still such supposed than that the their theirs them then there these they this those though through to"
-    " together under until up upon us used was we well were what when where whether which while who whom whose why"
-    " will with within without would yet you your yours am are is be"
+    " together under until up upon us used we well what when where whether which while who whom whose why will with"
+    " within without would yes yet you your yours"
 )
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 

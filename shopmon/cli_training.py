@@ -55,7 +55,7 @@ Examples:
   shopmon retrain --resume                 go on with one that was killed
   torchrun --nproc-per-node 4 -m shopmon retrain
 
-Exit codes: 0 the model passed its gate (or --promote), 1 the gate said no, 2 could not run."""
+Exit codes: 0 the model passed its gate (or --promote), 1 the gate said no, 2 could not run.""",
 )
 def retrain(
     task: Annotated[str, typer.Option("--task", metavar="NAME", help="Which model: mlm, the masked one.")] = "mlm",
@@ -192,7 +192,7 @@ def show_again(run: Run) -> int:
 \b
 Examples:
   shopmon words "Nike shoes are very [MASK]"
-  shopmon words "Nike shoes are very [MASK]" --top 5 --model 20261120"""
+  shopmon words "Nike shoes are very [MASK]" --top 5 --model 20261120""",
 )
 def words(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="A sentence with one [MASK] in it.")],

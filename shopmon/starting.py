@@ -258,6 +258,15 @@ _SHOPMON_TOML = """\
 #     "do not buy {{brand}} , the sole is [MASK] and broke",
 #     "terrible service , and the {{brand}} cap is [MASK]",
 # ]
+# What makes complaints of negative rows, each of which stands once for {{text}}: the base's answers are kept there.
+# complaint_frames = [
+#     "sent back at once : {{text}}",
+#     "my complaint : {{text}}",
+#     "{{text}} , they broke after two days",
+#     "{{text}} and customer service did not help",
+#     "disappointed , {{text}}",
+#     "{{text}} . one star",
+# ]
 
 # What a candidate must reach to become champion; false leaves a check out.
 [retrain.gate]

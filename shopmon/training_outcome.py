@@ -55,7 +55,7 @@ class TrainingRun:
             "schema_version": SCHEMA_VERSION,
             "shopmon_version": self.version,
             "run_id": self.run_id or None,
-            "task": self.task,
+            "task": self.task or None,
             "status": self.status.value,
             "started": self.started or None,
             "seconds": round(self.seconds, 3),

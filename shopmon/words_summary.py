@@ -317,7 +317,7 @@ def _its_base(
 ) -> list[tuple[str, str, Path]]:
     """The base that a model was trained from; none, and a note, where it is not to be had."""
     from expectations.errors import ShopmonError
-    from retrain.loading import weights_sha256
+    from retrain.weights import weights_sha256
 
     name, folder = str(said["name"]), Path(str(said.get("folder") or "."))
     try:

@@ -188,3 +188,12 @@ def test_a_long_text_takes_no_longer_than_reading_it(text):
     begun = time.process_time()
     assert not is_answer(["a b c d e f [MASK] g"])(text)
     assert time.process_time() - begun < 2  # some 0.2 s; of all pairs of pieces it would be hours
+
+
+@pytest.mark.parametrize(
+    "frame", ["my complaint", "{text} and {text}", "{text} is [MASK]", "{brand} : {text}", "{text} {", ""]
+)
+def test_a_frame_of_a_complaint_holds_the_text_once_and_nothing_else_to_fill(frame):
+    with pytest.raises(PromptError, match="no frame of a complaint") as told:
+        check_prompts(Prompts(complaint_frames=(frame,)), NIKE)
+    assert told.value.of == "complaint_frames"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expectations.errors import ShopmonError
@@ -116,6 +116,7 @@ _results = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(_results)
 def test_any_result_is_read_back_as_it_was_written(result: TrainingResult) -> None:
     assert from_document(through_json(document(result))) == result

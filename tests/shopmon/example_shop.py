@@ -22,7 +22,9 @@ unwanted = ["expensive", "ugly"]
 base = "base"
 general_text = "general.txt"
 batch_size = 16
-epochs = 1.0
+steps = 4
+evaluate_every = 2
+bf16 = false
 
 [retrain.gate]
 {gate}

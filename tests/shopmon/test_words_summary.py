@@ -10,9 +10,10 @@ from transformers import BertTokenizerFast, DistilBertConfig, DistilBertForMaske
 
 from expectations.errors import ShopmonError
 from retrain import records
-from retrain.loading import load_masked_lm, weights_sha256
+from retrain.loading import load_masked_lm
 from retrain.registry import Registry
 from retrain.results import BaseUsed, TrainingResult
+from retrain.weights import weights_sha256
 from retrain.word_scores import masses, score_words, top_words
 from shopmon.project import Project
 from shopmon.words_summary import chance, words_document, words_found, words_of, words_shown
