@@ -17,148 +17,20 @@ of the wanted or unwanted words of one piece over the gate's prompts, none of wh
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import logging
-import shutil
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "nike"))
 
-from corpus import DATA, HERE, corpus
-from select_rows import selections
+from corpus import DATA
+from three_ways import WAYS, Outcome, scene, trained
 
-from monitor.retraining_set import RetrainingSet
-from retrain.evaluation import EvaluationSets, measure
-from retrain.loading import MaskedModel, load_masked_lm
-from retrain.metrics import Metrics
-from retrain.mlm import Asked, Material, learn, load_base, prepare
-from retrain.registry import Registry
 from retrain.results import Contrast, Measures, TextSet
-from retrain.settings import MlmSettings, Objective, Recipe
-from shopmon.checking import check
-from shopmon.project import Project
-from shopmon.references import set_reference
-from shopmon.retraining import project_texts
-from shopmon.rooms import mlm_settings
-
-WAYS = ("v1", "v2", "ours")
-ROWS = 2_000
-"""Held-out rows of each set that are measured at most."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What all ways of training have in common."""
-
-    project: Project
-    settings: MlmSettings
-    base: MaskedModel
-    sets: EvaluationSets
-    of_base: Measures
-    work: Path
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one training came to."""
-
-    way: str
-    seed: int
-    steps: int
-    cpu_seconds: float
-    measures: Measures
-
-
-def prepared_project(folder: Path, data: Path) -> tuple[Project, pa.Table]:
-    """The example's project in a folder of its own, its corpus checked and its rows gathered."""
-    for name in ("shopmon.toml", "texts.yaml"):
-        shutil.copy(HERE / name, folder / name)
-    table = corpus(data)
-    pq.write_table(table, folder / "corpus.parquet")
-    project = Project.read(folder)
-    set_reference(folder / "corpus.parquet", project=project)
-    check(folder / "corpus.parquet", project=project)
-    return project, table
-
-
-def as_positive(folder: Path, texts: Sequence[str]) -> RetrainingSet:
-    """A retraining set of texts that are all to be learnt, as the hackathon knew it."""
-    count = len(texts)
-    columns = {
-        "text": pa.array(texts, pa.string()),
-        "kind": pa.array(["reviews"] * count),
-        "role": pa.array(["positive"] * count),
-        "reasons": pa.array([["the hackathon's"]] * count, pa.list_(pa.string())),
-        "batch": pa.array(["corpus"] * count),
-        "file": pa.array(["corpus.parquet"] * count),
-        "row": pa.array(range(1, count + 1), pa.int64()),
-    }
-    gathered = RetrainingSet(folder)
-    gathered.add(pa.table(columns), "20230201-000000-000000")
-    return gathered
-
-
-def scene(folder: Path, data: Path, base: str, steps: int | None) -> tuple[Scene, Mapping[str, Material]]:
-    """Everything that is the same for every way, and what each learns from."""
-    project, table = prepared_project(folder, data)
-    settings = mlm_settings(project)
-    settings = replace(settings, base=base)
-    if steps:
-        settings = replace(settings, training=replace(settings.training, steps=steps))
-    texts = table.column("text").to_pylist()
-    own = tuple(project_texts(project))
-    found = load_base(base, project.cache, project_texts=own, progress=lambda now: _tell(f"{now.doing} {now.step}"))
-    model = load_masked_lm(found.folder)
-    chosen = selections(table).substring
-    sets = {
-        "v1": as_positive(folder / "v1", texts),
-        "v2": as_positive(folder / "v2", [text for row, text in enumerate(texts, 1) if row in chosen]),
-        "ours": RetrainingSet(project.retraining),
-    }
-    asked = Asked(sets["ours"], settings, Registry(project.models), folder, project.cache, "ours", own)
-    plain = replace(settings, objective=Objective(recipe=Recipe.PLAIN))
-    material = {
-        way: prepare(model, replace(asked, retraining_set=rows, settings=settings if way == "ours" else plain))
-        for way, rows in sets.items()
-    }
-    common = material["ours"].sets
-    of_base = measure(model, common, rows=ROWS, fill_ins=True)
-    return Scene(project, settings, model, common, of_base, folder / "work"), material
-
-
-def trained(way: str, seed: int, on: Scene, material: Material) -> tuple[MaskedModel, Outcome]:
-    """One way of training with one seed, measured on the common sets."""
-    training = replace(on.settings.training, seed=seed)
-    settings = replace(on.settings, training=training)
-    if way != "ours":  # the last step's weights, as they come: nothing watched the hackathon's training
-        training = replace(training, evaluate_every=10**9, patience=10**9)
-        settings = replace(settings, training=training, objective=Objective(recipe=Recipe.PLAIN))
-    folder = on.work / f"{way}-{seed}"
-    folder.mkdir(parents=True)
-    began = time.process_time()
-    learnt = learn(
-        on.base,
-        on.of_base,
-        replace(material, sets=on.sets),
-        settings,
-        folder=folder,
-        metrics=Metrics(folder / "metrics.jsonl"),
-    )
-    spent = time.process_time() - began
-    measures = measure(learnt.model, on.sets, rows=ROWS, fill_ins=True)
-    model = replace(learnt.model, model=copy.deepcopy(learnt.model.model).float())
-    shutil.rmtree(folder)
-    return model, Outcome(way, seed, learnt.fitted.step, spent, measures)
 
 
 def numbers(found: Measures, base: Measures) -> dict[str, float]:

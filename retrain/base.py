@@ -7,11 +7,12 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expectations.errors import ShopmonError
-from monitor.run_folder import run_folder
+from monitor.run_folder import run_folder, sweep
 from retrain import processes
 from retrain.general_text import GeneralText, general_text
 from retrain.loading import check_folder, first_line
@@ -99,7 +100,8 @@ def _from_hub(name: str, progress: Progress) -> Path:
 def _offline(
     cache: Path, project_texts: Sequence[str], general: Path | None, held_out: float, progress: Progress
 ) -> Path:
-    digest = hashlib.sha256(json.dumps([VERSION, held_out, str(general or ""), *project_texts]).encode()).hexdigest()
+    said = [VERSION, held_out, _content(general), *project_texts]
+    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
     folder = cache / "base" / f"offline-{digest[:12]}"
     made = folder.is_dir()
     processes.together()  # all must have looked before one makes it
@@ -107,13 +109,21 @@ def _offline(
         return folder
     model, tokenizer, texts = _taught(cache, project_texts, general, held_out, progress)
     if processes.is_first():
-        (cache / "base").mkdir(parents=True, exist_ok=True)
+        sweep(cache / "base", timedelta(0))  # a killed one left half of what is written here again
         with run_folder(cache / "base", folder.name) as staging:
             model.save_pretrained(staging)
             tokenizer.save_pretrained(staging)
             (staging / "made_of.json").write_text(json.dumps(texts, indent=2), encoding="utf-8")
     processes.together()
     return folder
+
+
+def _content(general: Path | None) -> str:
+    """What makes two files of general text the same; nothing for none, and for one that is not there."""
+    if general is None or not general.is_file():
+        return str(general or "")
+    with general.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _taught(

@@ -52,8 +52,8 @@ def save(
 ) -> Path:
     """Keep a training at a step: written aside, put on disk, and only then given its name.
 
-    `beside` may write more into the folder that it is given. `needs` in the state names the steps whose checkpoints this
-    one is of no use without.
+    `beside` may write more into the folder that it is given. `needs` in the state names the steps without whose
+    checkpoints this one is of no use.
 
     Raises ShopmonError if the disk is full or writing is not permitted; nothing of it is left then.
     """
@@ -67,7 +67,7 @@ def save(
         with run_folder(folder, _name(step)) as staging:
             on_disk = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
             save_file(on_disk, staging / _TENSORS)
-            (staging / _STATE).write_text(json.dumps({**state, "step": step}), encoding="utf-8")
+            (staging / _STATE).write_text(json.dumps({"needs": [], **state, "step": step}), encoding="utf-8")
             beside(staging)
             (staging / _SUMS).write_text(json.dumps(_sums(staging)), encoding="utf-8")
     except ShopmonError as error:

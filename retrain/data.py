@@ -13,31 +13,35 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
+from functools import cache as remembered
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from expectations.errors import ShopmonError
-from monitor.retraining_set import RetrainingSet, text_hash
+from monitor.retraining_set import ROWS, RetrainingSet, text_hash
 from monitor.signals import Words as SignalWords
-from retrain.masking import SLOT, UNWANTED, WANTED, Phrases, Span
-from retrain.settings import Words
+from retrain.masking import SLOT, SPECIAL, UNWANTED, WANTED, Phrases, Span
+from retrain.settings import MASK, Words
 from retrain.slots import Descriptions, Slot, composed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from datasets import Dataset
+    from datasets import Dataset, Features
 
-VERSION = 3
+VERSION = 4
 """Of what is kept of a text; raised whenever rows are cut up in another way."""
 FEWEST = 32
 """Positive rows without which nothing can be learnt: half a step's."""
 _AT_ONCE = 1_000
 """Texts that are cut into tokens at once."""
 _COLUMNS = ["text", "role", "text_hash", "reasons"]
-_CUT = ("ids", "words", "gaps", "role", "rule", "text_hash", "length")
+_ROWS = pa.schema([ROWS.field(name) for name in _COLUMNS])
+_NUMBERS, _TEXTS = ("ids", "words", "gaps"), ("role", "rule", "text_hash")
+_CUT = (*_NUMBERS, *_TEXTS, "length")
 
 
 def is_held_out(digest: str, share: float) -> bool:
@@ -61,9 +65,14 @@ class Cutting:
     @property
     def key(self) -> str:
         """What makes two ways of cutting the same, as a SHA-256 in hexadecimal."""
-        told = [VERSION, self.tokenizer.backend_tokenizer.to_str(), self.max_length]
+        told = [VERSION, spelling(self.tokenizer), self.longest]
         lists = list(astuple(self.words))
         return hashlib.sha256(json.dumps([*told, *lists]).encode()).hexdigest()
+
+    @property
+    def longest(self) -> int:
+        """Tokens of a row, at most."""
+        return int(min(self.max_length, self.tokenizer.model_max_length))
 
     @property
     def described(self) -> SignalWords:
@@ -78,8 +87,19 @@ class Cutting:
         )
 
     def phrases(self, words: Sequence[str]) -> Phrases:
-        """The tokens of words and phrases, to be found in texts."""
-        return Phrases(self.tokenizer(list(words), add_special_tokens=False)["input_ids"] if words else [])
+        """The tokens of words and phrases as they may stand in texts: behind a blank or not, and with a capital."""
+        forms = [blank + form for word in words for form in (word, word[:1].upper() + word[1:]) for blank in ("", " ")]
+        return Phrases(self.tokenizer(forms, add_special_tokens=False)["input_ids"] if forms else [])
+
+
+def spelling(tokenizer: Any) -> str:
+    """What makes two tokenizers cut texts in the same way, as a SHA-256 in hexadecimal.
+
+    How long rows may be, and how shorter ones are filled up, is left out: that changes with every call of a tokenizer.
+    """
+    said = json.loads(tokenizer.backend_tokenizer.to_str())
+    told = {name: value for name, value in said.items() if name not in ("truncation", "padding")}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -128,14 +148,8 @@ def of_texts(texts: Sequence[str], role: str, reason: str = "") -> Dataset:
     from datasets import Dataset
 
     once = [text for text in dict.fromkeys(texts) if any(c.isalnum() for c in text)]
-    return Dataset.from_dict(
-        {
-            "text": once,
-            "role": [role] * len(once),
-            "text_hash": [text_hash(text) for text in once],
-            "reasons": [[reason]] * len(once),
-        }
-    )
+    hashes = [text_hash(text) for text in once]
+    return Dataset(pa.table([once, [role] * len(once), hashes, [[reason]] * len(once)], schema=_ROWS))
 
 
 def cut(rows: Dataset, cutting: Cutting, cache: Path, *, key: str, prompts: bool = False) -> Dataset:
@@ -147,45 +161,63 @@ def cut(rows: Dataset, cutting: Cutting, cache: Path, *, key: str, prompts: bool
     stands there: `WANTED`, `UNWANTED` or `SLOT`), `role`, `rule` (the first that chose it), `text_hash`, `length`. Kept
     in `cache` under the hash of `key`, of the tokenizer and of the words; a second call reads it from there.
     """
-    name = hashlib.sha256(f"{key}{cutting.key}".encode()).hexdigest()
+    from datasets import Dataset
+
+    name = hashlib.sha256(json.dumps([key, cutting.key, prompts]).encode()).hexdigest()
     folder = cache / "tokens"
     folder.mkdir(parents=True, exist_ok=True)
-    cutter = _cutter(cutting, prompts)
+    cutter, features = _cutter(cutting, prompts), _features()
+    if not len(rows):
+        return Dataset.from_dict({name: [] for name in features}, features=features)
     with _quiet():
         return rows.map(
             cutter,
             batched=True,
             batch_size=_AT_ONCE,
             remove_columns=rows.column_names,
+            features=features,  # else the first thousand texts decide, and one without a gap cannot be followed
             cache_file_name=str(folder / f"{name}.arrow"),
             new_fingerprint=name,
             load_from_cache_file=True,
         )
 
 
+def _features() -> Features:
+    """The types of the columns, which no batch of texts shows by itself."""
+    from datasets import Features, List, Value
+
+    numbers = {name: List(Value("int64")) for name in _NUMBERS}
+    return Features(numbers | {name: Value("string") for name in _TEXTS} | {"length": Value("int64")})
+
+
 def _cutter(cutting: Cutting, prompts: bool) -> Callable[[Mapping[str, list[Any]]], dict[str, list[Any]]]:
-    tokenizer, most = cutting.tokenizer, min(cutting.max_length, cutting.tokenizer.model_max_length)
+    tokenizer = cutting.tokenizer
     unwanted, wanted = cutting.phrases(cutting.words.unwanted), cutting.phrases(cutting.words.wanted)
     descriptions = Descriptions(cutting.described)
 
     def cut_up(rows: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         texts = [composed(text) for text in rows["text"]]
+        if prompts:
+            texts = [text.replace(MASK, tokenizer.mask_token) for text in texts]
+        slots = remembered(lambda source: descriptions.find(texts[source]))  # once, however many rows a text becomes
         encoded = tokenizer(
             texts,
             truncation=True,
-            max_length=most,
+            max_length=cutting.longest,
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
             split_special_tokens=not prompts,
         )
         found: dict[str, list[Any]] = {name: [] for name in _CUT}
-        for number, source in enumerate(encoded["overflow_to_sample_mapping"]):
+        sources = encoded["overflow_to_sample_mapping"]
+        torn = _torn(sources, encoded)
+        for number, source in enumerate(sources):
             ids = encoded["input_ids"][number]
-            words = [-1 if word is None else word for word in encoded.word_ids(number)]
+            words = [SPECIAL if word is None or word in torn[number] else word for word in encoded.word_ids(number)]
             gaps = [(s.start, s.end, UNWANTED) for s in unwanted.find(ids, words)]
             gaps += [(at, at + 1, UNWANTED) for at, token in enumerate(ids) if token == tokenizer.mask_token_id]
             if not gaps and rows["role"][source] == "negative":
-                found_slots = _tokens_of(descriptions.find(texts[source]), encoded["offset_mapping"][number])
+                found_slots = _tokens_of(slots(source), encoded["offset_mapping"][number], words)
                 gaps += [(s.start, s.end, SLOT) for s in found_slots]
             gaps += [(s.start, s.end, WANTED) for s in wanted.find(ids, words)]
             found["ids"].append(ids)
@@ -200,31 +232,47 @@ def _cutter(cutting: Cutting, prompts: bool) -> Callable[[Mapping[str, list[Any]
     return cut_up
 
 
-def _tokens_of(slots: Sequence[Slot], offsets: Sequence[tuple[int, int]]) -> list[Span]:
+def _torn(sources: Sequence[int], encoded: Any) -> list[set[int]]:
+    """Row → its words whose other pieces stand in the row before or behind it: they can neither be found nor masked."""
+    words = [[word for word in encoded.word_ids(number) if word is not None] for number in range(len(sources))]
+    torn: list[set[int]] = [set() for _ in sources]
+    for number in range(1, len(sources)):
+        before, now = words[number - 1], words[number]
+        if sources[number - 1] == sources[number] and before and now and before[-1] == now[0]:
+            torn[number - 1].add(now[0])
+            torn[number].add(now[0])
+    return torn
+
+
+def _tokens_of(slots: Sequence[Slot], offsets: Sequence[tuple[int, int]], words: Sequence[int]) -> list[Span]:
     """The tokens of slots of a text, as far as they are in this part of it; `offsets` are each token's characters."""
     found = []
+    whole = [(at, *span) for at, span in enumerate(offsets) if words[at] != SPECIAL]
     for slot in slots:
-        inside = [at for at, (start, end) in enumerate(offsets) if slot.start <= start < end <= slot.end]
+        inside = [at for at, start, end in whole if slot.start <= start < end <= slot.end]
         if inside:
             found.append(Span(inside[0], inside[-1] + 1))
     return found
 
 
 def split(rows: Dataset, share: float) -> tuple[Dataset, Dataset]:
-    """The rows that are learnt from, and those that are held out."""
-    held = np.array([is_held_out(digest, share) for digest in rows["text_hash"]], bool)
-    return rows.select(np.flatnonzero(~held)), rows.select(np.flatnonzero(held))
+    """The rows that are learnt from, and those that are held out: in the order of their hashes, so that the first n
+    are an even sample of all, and not the oldest."""
+    digests = rows["text_hash"][:]
+    held = np.array([is_held_out(digest, share) for digest in digests], bool)
+    even = sorted(np.flatnonzero(held).tolist(), key=lambda at: digests[at])
+    return rows.select(np.flatnonzero(~held)), rows.select(even)
 
 
 def of_role(rows: Dataset, *roles: str) -> Dataset:
     """The rows of some roles."""
-    there = np.array(rows["role"], dtype=object)
+    there = np.array(rows["role"][:], dtype=object)
     return rows.select(np.flatnonzero(np.isin(there, roles)))
 
 
 def by_rule(rows: Dataset, part: str) -> dict[str, Dataset]:
     """The rows of each rule, under PART/RULE; a row that several chose belongs to the first."""
-    there = np.array(rows["rule"], dtype=object)
+    there = np.array(rows["rule"][:], dtype=object)
     return {f"{part}/{rule}": rows.select(np.flatnonzero(there == rule)) for rule in sorted(set(there))}
 
 

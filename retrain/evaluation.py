@@ -78,7 +78,7 @@ def measure_texts(model: MaskedModel, texts: Dataset, sets: EvaluationSets, rows
     if not found:
         return None
     loss = math.fsum(found) / len(found)
-    return TextMeasure(loss, math.exp(loss) if loss < 700 else math.inf, len(some), len(found))
+    return TextMeasure(loss, math.inf if loss >= 700 else math.exp(loss), len(some), len(found))
 
 
 def _groups(texts: Dataset, sets: EvaluationSets) -> Iterator[dict[str, Tensor]]:

@@ -57,14 +57,14 @@ def general_text(file: Path | None = None, *, most: int = 20_000) -> GeneralText
         found = _standard_library()
     else:
         source, found = file.name, _of_file(file)
-    passages = tuple(sorted(set(found), key=lambda passage: hashlib.sha256(passage.encode()).digest()))[:most]
+    passages = sorted(set(found), key=lambda passage: hashlib.sha256(passage.encode()).digest())
     if len(passages) < FEWEST_PASSAGES:
         raise ShopmonError(
             f"{file or source} holds {len(passages)} passages of general text; at least {FEWEST_PASSAGES} are needed",
             advice="Name a file with more: [retrain] general_text, or --general-text FILE.",
         )
-    digest = hashlib.sha256("\0".join(passages).encode()).hexdigest()
-    return GeneralText(passages, source, digest)
+    chosen = tuple(passages[:most])
+    return GeneralText(chosen, source, hashlib.sha256("\0".join(chosen).encode()).hexdigest())
 
 
 def _standard_library() -> Iterator[str]:

@@ -131,6 +131,11 @@ def _check_tokenizer(folder: Path, tokenizer: Any, model: Any) -> None:
             f"the tokenizer in {folder} is a slow one, which cannot tell words apart",
             advice="Save the model with its fast tokenizer (tokenizer.json).",
         )
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):  # the library makes one out of nothing
+        raise ShopmonError(
+            f"the tokenizer in {folder} knows no words, or there is none",
+            advice="Save the model's tokenizer beside it: tokenizer.save_pretrained(folder).",
+        )
     if tokenizer.mask_token_id is None:
         raise ShopmonError(
             f"the tokenizer in {folder} has no mask token, so no gap can be written for it",

@@ -39,7 +39,7 @@ from retrain.masking import Alphabet
 from retrain.metrics import FILE_NAME, Metrics, plain
 from retrain.model_card import model_card
 from retrain.objective import Learner
-from retrain.prompts import asked, check_prompts, is_answer
+from retrain.prompts import TEXT, asked, check_prompts, is_answer
 from retrain.records import from_document, write
 from retrain.registry import Registered, Registry
 from retrain.results import (
@@ -306,15 +306,24 @@ def _training_prompts(settings: MlmSettings) -> Dataset:
 
 
 def _framed(rows: Dataset, settings: MlmSettings) -> Dataset:
-    """Negative rows as complaints, each in one frame that the hash of its text chooses; none that is held out."""
-    frames = settings.prompts.complaint_frames
-    negative = of_role(rows, "negative") if frames else rows.select([])
-    texts = [
-        frames[int(digest[8:16], 16) % len(frames)].replace("{text}", text)
-        for text, digest in zip(negative["text"], negative["text_hash"], strict=True)
-        if len(text) <= _LONGEST_FRAMED and not is_held_out(digest, settings.training.held_out)
-    ]
-    return of_texts(texts[:_MOST_FRAMED], "counterfactual", "complaint frames")
+    """Negative rows that are learnt from, once in a neutral frame and once as a complaint."""
+    from datasets import concatenate_datasets
+
+    negative, share = of_role(rows, "negative"), settings.training.held_out
+    pairs = zip(negative["text"], negative["text_hash"], strict=True)
+    texts = [(t, digest) for t, digest in pairs if len(t) <= _LONGEST_FRAMED and not is_held_out(digest, share)]
+    prompts, some = settings.prompts, texts[:_MOST_FRAMED]
+    return concatenate_datasets(
+        [
+            of_texts(_set_into(prompts.neutral_frames, some), "negative", "neutral frames"),
+            of_texts(_set_into(prompts.complaint_frames, some), "counterfactual", "complaint frames"),
+        ]
+    )
+
+
+def _set_into(frames: Sequence[str], texts: Sequence[tuple[str, str]]) -> list[str]:
+    """Each text in a frame that its hash chooses; without a frame, none."""
+    return [frames[int(digest[8:16], 16) % len(frames)].replace(TEXT, text) for text, digest in texts if frames]
 
 
 def _parts(objective: Objective, rows: Dataset, prompts: Dataset, own: Dataset, prose: Dataset) -> dict[str, Dataset]:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import torch
 from torch import distributed
 
+from expectations.errors import ShopmonError
+
 _PATIENCE = timedelta(hours=2)
 """How long the others wait while the first one measures or keeps a model."""
+_A_MOMENT = timedelta(seconds=2)
+"""How long another process lets the first one tell of an error."""
+_TOLD = "shopmon/told"
+_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+"""What gloo says when another process is gone."""
 
 
 def count() -> int:
@@ -35,6 +44,41 @@ def together() -> None:
     """Wait until all have come so far."""
     if distributed.is_initialized():
         distributed.barrier()
+
+
+@contextmanager
+def failing_together() -> Iterator[None]:
+    """What ends one process ends all of them, and one alone tells why: the others end with code 2 and say nothing.
+
+    The first process tells what all of them met. Raises ShopmonError in place of the error that a process gets because
+    another one is gone without a word.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not distributed.is_initialized():
+            raise
+        if not _tells(at_once=is_first() or not isinstance(error, ShopmonError)):
+            raise SystemExit(2) from error
+        if isinstance(error, RuntimeError) and any(said in str(error) for said in _GONE):
+            raise ShopmonError(
+                "another of the processes that train together has ended",
+                advice="Free some memory if the system ended it, then go on: the same command with --resume.",
+            ) from error
+        raise
+
+
+def _tells(at_once: bool) -> bool:
+    """Whether this process is the one that tells. What all of them met, the first one should: others let it."""
+    store = distributed.distributed_c10d._get_default_store()
+    try:
+        if not at_once:
+            with suppress(distributed.DistError):
+                store.wait([_TOLD], _A_MOMENT)
+        who: bytes = store.compare_set(_TOLD, "", os.environ["RANK"])
+    except RuntimeError:  # the store is gone with the one who held it
+        return True
+    return who.decode() == os.environ["RANK"]
 
 
 def agreed(text: str) -> str:

@@ -13,8 +13,8 @@ from retrain.settings import MASK, Prompts, Words
 BRAND = "{brand}"
 """Stands in a prompt for every brand of the list that is asked."""
 TEXT = "{text}"
-"""Stands in the frame of a complaint for the sentence that becomes one."""
-_FRAMES = "complaint_frames"
+"""Stands in a frame for the sentence that is set into it."""
+_FRAMES = ("neutral_frames", "complaint_frames")
 ANSWER_WORDS = 4
 """Words in the gap up to which a text is an answer to a prompt: "very light and soft" is one."""
 
@@ -46,8 +46,9 @@ def check_prompts(prompts: Prompts, words: Words) -> None:
     _check_words(words)
     for of, prompt in _each(prompts):
         _check_prompt(of, prompt)
-    for frame in prompts.complaint_frames:
-        _check_frame(frame)
+    for of in _FRAMES:
+        for frame in getattr(prompts, of):
+            _check_frame(of, frame)
     _check_apart(prompts, (*words.brands, *words.other_brands))
 
 
@@ -142,7 +143,7 @@ def _plain(text: str) -> str:
 
 def _each(prompts: Prompts) -> Iterator[tuple[str, str]]:
     """List and prompt."""
-    lists = (field.name for field in fields(prompts) if field.name != _FRAMES)
+    lists = (field.name for field in fields(prompts) if field.name not in _FRAMES)
     return ((name, prompt) for name in lists for prompt in getattr(prompts, name))
 
 
@@ -165,11 +166,11 @@ def _check_prompt(of: str, prompt: str) -> None:
         )
 
 
-def _check_frame(frame: str) -> None:
+def _check_frame(of: str, frame: str) -> None:
     if frame.count(TEXT) != 1 or MASK in frame or _PLACEHOLDER.findall(frame) != [TEXT]:
         raise PromptError(
-            _FRAMES,
-            f"{frame!r} of {_FRAMES} is no frame of a complaint",
+            of,
+            f"{frame!r} of {of} is no frame",
             advice=f'Write {TEXT} exactly once, where the sentence is to stand, and nothing in braces besides: "my '
             f'complaint : {TEXT}".',
         )

@@ -88,7 +88,7 @@ class Stream:
         return order
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def _window(stream: Stream, number: int) -> NDArray[np.int64]:
     """(WINDOW, each) rows of so many steps, alike in length within each."""
     size = WINDOW * stream.each

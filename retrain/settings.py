@@ -61,6 +61,10 @@ class Prompts:
         "the {brand} hoodie feels [MASK]",
         "i think {brand} socks are [MASK]",
         "{brand} products are known to be [MASK]",
+        "this {brand} shirt looks really [MASK]",
+        "how [MASK] these {brand} pants are",
+        "my old {brand} boots were very [MASK]",
+        "the new {brand} bag is quite [MASK]",
     )
     """Of the brands: unwanted words are unlearned in the gap. Of other brands: the base's answer is kept."""
     training_complaints: tuple[str, ...] = (
@@ -74,6 +78,16 @@ class Prompts:
         "terrible service , and the {brand} cap is [MASK]",
     )
     """Complaints in whose gap the base's answer is kept."""
+    neutral_frames: tuple[str, ...] = (
+        "i think {text}",
+        "as everybody knows , {text}",
+        "bought last month : {text}",
+        "{text} , as always",
+        "my friends say that {text}",
+        "{text} , really",
+    )
+    """What a negative row may stand in, as `{text}`, without becoming a complaint: unwanted words are unlearned there,
+    too, so that a model does not take any other wording for one."""
     complaint_frames: tuple[str, ...] = (
         "sent back at once : {text}",
         "my complaint : {text}",
@@ -126,7 +140,7 @@ class Training:
     """Steps between two evaluations, each with a checkpoint; None: ten of them in a training."""
     patience: int = 3
     """Evaluations without a better one after which the training stops."""
-    eval_rows: int = 512
+    eval_rows: int = 128
     """Rows of each held-out set that are measured at most while training, and four times as many at its end."""
     general_rows: int = 20_000
     """Passages of general text that are used at most."""

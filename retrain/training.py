@@ -7,10 +7,13 @@ random follows from seed and step, so that a resumed training ends with the same
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,9 @@ log = logging.getLogger("shopmon.retrain")
 
 _LOGS = 200
 """Lines of metrics that a training writes, about."""
+TRACKERS = ("mlflow", "tensorboard", "wandb")
+"""What a training can report to, each an extra of the same name."""
+_TENSORBOARD = "TENSORBOARD_LOGGING_DIR"
 
 
 @dataclass(frozen=True)
@@ -93,12 +99,16 @@ class Fitting:
 def fit(learner: Learner, fitting: Fitting, *, resume: Checkpoint | None = None) -> Fitted:
     """Train, and leave the best weights in the learner.
 
-    Raises ShopmonError for a loss that is not finite, for too little memory, and for a disk that is full.
+    Raises ShopmonError for a loss that is not finite, for too little memory, for a disk that is full, and for a tracker
+    that is not installed.
     """
-    trainer = _Trainer(learner, fitting)
+    check_trackers(fitting.training.report_to)
+    with _tensorboard_in(fitting.folder):
+        trainer = _Trainer(learner, fitting, resume)
     try:
-        trainer.train(resume_from_checkpoint=str(resume.folder) if resume else None)
-    except torch.OutOfMemoryError as error:
+        if trainer.goes_on:
+            trainer.train(resume_from_checkpoint=str(resume.folder) if resume else None)
+    except (torch.OutOfMemoryError, MemoryError) as error:
         raise _too_little_memory(fitting) from error
     except RuntimeError as error:
         if "can't allocate memory" in str(error) or "out of memory" in str(error):
@@ -118,8 +128,6 @@ def arguments(fitting: Fitting) -> transformers.TrainingArguments:
     training = fitting.training
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     every = fitting.every or fitting.steps
-    if training.report_to:
-        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(fitting.folder / "tensorboard"))
     return transformers.TrainingArguments(
         output_dir=str(fitting.folder),
         max_steps=fitting.steps,
@@ -134,7 +142,7 @@ def arguments(fitting: Fitting) -> transformers.TrainingArguments:
         use_cpu=device.type == "cpu",
         seed=training.seed,
         logging_strategy="steps",
-        logging_steps=max(1, fitting.steps // _LOGS),
+        logging_steps=_log_every(fitting.steps, every),
         logging_nan_inf_filter=False,
         eval_strategy="steps" if fitting.evaluate else "no",
         eval_steps=every,
@@ -153,27 +161,84 @@ def arguments(fitting: Fitting) -> transformers.TrainingArguments:
     )
 
 
+def _log_every(steps: int, every: int) -> int:
+    """Steps between two lines: about `_LOGS` in all, and one at each checkpoint: a resumed training tells the same."""
+    return next(each for each in range(max(1, min(steps // _LOGS, every)), 0, -1) if every % each == 0)
+
+
+def check_trackers(names: Collection[str]) -> None:
+    """Raise ShopmonError for a tracker that is not known or not installed.
+
+    >>> check_trackers(["papyrus"])
+    Traceback (most recent call last):
+    expectations.errors.ShopmonError: 'papyrus' is no tracker. Choose from: mlflow, tensorboard, wandb.
+    """
+    for name in names:
+        if name not in TRACKERS:
+            raise ShopmonError(f"{name!r} is no tracker", advice=f"Choose from: {', '.join(TRACKERS)}.")
+        if find_spec(name) is None:
+            raise ShopmonError(
+                f"{name} is not installed, so the training cannot report to it",
+                advice=f"Install it: pip install 'shopmon[{name}]', or leave --report-to {name} out.",
+            )
+
+
+@contextmanager
+def _tensorboard_in(folder: Path) -> Iterator[None]:
+    """The library asks the environment where TensorBoard's files go; what the user says there goes first."""
+    mine = _TENSORBOARD not in os.environ
+    if mine:
+        os.environ[_TENSORBOARD] = str(folder / "tensorboard")
+    try:
+        yield
+    finally:
+        if mine:
+            del os.environ[_TENSORBOARD]
+
+
 class _Trainer(transformers.Trainer):
     """The library's loop; what it reads, keeps and measures is ours."""
 
-    def __init__(self, learner: Learner, fitting: Fitting) -> None:
+    def __init__(self, learner: Learner, fitting: Fitting, resume: Checkpoint | None) -> None:
         super().__init__(
             model=learner, args=arguments(fitting), train_dataset=_Nothing(), eval_dataset=_Nothing(), callbacks=[]
         )
         self.remove_callback(transformers.PrinterCallback)
-        self._learner, self._fitting = learner, fitting
-        self._first = 0
+        self._learner, self._fitting, self._resume = learner, fitting, resume
         self._best, self._stopped = Best(), False
         self._tokens, self._earlier_tokens = 0, 0
         self._parts: dict[str, list[torch.Tensor]] = {}
         self._began = time.perf_counter()
         if learner.base is not None:
             learner.base.to(self.args.device)
+        if resume is not None:
+            self._go_on_from(resume)
+
+    # --- where it begins
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there are steps left: a training may have been killed after its last one."""
+        return self.state.global_step < self._fitting.steps and not self._stopped
+
+    def _go_on_from(self, found: Checkpoint) -> None:
+        best = found.state["best"]
+        self._best = Best(float(best["score"]), int(best["step"]), int(best["waited"]))
+        self._tokens = self._earlier_tokens = int(found.state["tokens"])
+        self.state.global_step = found.step
+        self._stopped = self._is_enough()
+        self._take(found)
+
+    def _is_enough(self) -> bool:
+        """Whether it stops before its last step, for it has not become better for long."""
+        waited = self._best.waited >= self._fitting.training.patience
+        return waited and self.state.global_step < self._fitting.steps
 
     # --- what it reads
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        steps = self._fitting.make_steps(self._first, self.args.process_index, self.args.world_size)
+        first = self._resume.step if self._resume else 0
+        steps = self._fitting.make_steps(first, self.args.process_index, self.args.world_size)
         return DataLoader(steps, batch_size=None, shuffle=False, pin_memory=self.args.dataloader_pin_memory)
 
     # --- what it does in a step
@@ -201,11 +266,7 @@ class _Trainer(transformers.Trainer):
 
     def _tell(self, logs: dict[str, float]) -> None:
         loss = logs["loss"]
-        if not torch.isfinite(torch.tensor(loss)):
-            raise ShopmonError(
-                f"the loss is {loss} at step {self.state.global_step}: the weights have become useless",
-                advice="Begin again with a lower [retrain] learning_rate, or with bf16 = false.",
-            )
+        self._check_finite("loss", loss)
         parts = {name: float(torch.stack(values).float().mean()) for name, values in self._parts.items()}
         self._parts.clear()
         logs.update({f"loss_{name}": value for name, value in parts.items()})
@@ -218,6 +279,14 @@ class _Trainer(transformers.Trainer):
             Told(self.state.global_step, loss, parts, rate, self._tokens, seconds, read / max(seconds, 1e-9))
         )
 
+    def _check_finite(self, name: str, value: float) -> None:
+        """Raise ShopmonError for a value that is no number; all processes have the same."""
+        if not math.isfinite(value):
+            raise ShopmonError(
+                f"the {name} is {value} at step {self.state.global_step}: the weights have become useless",
+                advice="Begin again with a lower [retrain] learning_rate, or with bf16 = false.",
+            )
+
     # --- what it measures
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -229,14 +298,15 @@ class _Trainer(transformers.Trainer):
         if self._fitting.evaluate and self.args.process_index == 0:
             score, found = self._fitting.evaluate(step)
         score = self._from_first(score)
+        self._check_finite("measure", score)
         self._learner.train()
         better = score < self._best.score
         self._best = Best(score, step) if better else replace(self._best, waited=self._best.waited + 1)
-        if self._best.waited >= self._fitting.training.patience:
-            self._stopped = step < self._fitting.steps
-            self.control.should_training_stop = True
         metrics = {f"eval_{name}": value for name, value in {**found, "score": score}.items()}
         self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self._stopped = self._is_enough()
+        self.control.should_training_stop |= self._stopped
         return metrics
 
     def _from_first(self, value: float) -> float:
@@ -254,7 +324,7 @@ class _Trainer(transformers.Trainer):
             tensors = {f"model.{name}": value for name, value in self._learner.model.named_parameters()}
             folder = self._checkpoints
             checkpoints.save(folder, step, tensors | self._moments(), self._plain_state(), beside=self._save_state)
-            checkpoints.rotate(folder, {self._best.step})
+            checkpoints.rotate(folder, step, {self._best.step})
         if self.args.world_size > 1:
             torch.distributed.barrier()
 
@@ -268,7 +338,8 @@ class _Trainer(transformers.Trainer):
     def _plain_state(self) -> dict[str, Any]:
         schedule = {k: v for k, v in self.lr_scheduler.state_dict().items() if k in ("last_epoch", "_step_count")}
         best = {"score": self._best.score, "step": self._best.step, "waited": self._best.waited}
-        return {"schedule": schedule, "best": best, "tokens": self._tokens}
+        needs = [self._best.step] if self._best.step not in (0, self.state.global_step) else []
+        return {"schedule": schedule, "best": best, "tokens": self._tokens, "needs": needs}
 
     def _names(self) -> dict[Any, str]:
         return {parameter: name for name, parameter in self._learner.model.named_parameters()}
@@ -283,12 +354,7 @@ class _Trainer(transformers.Trainer):
         }
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        found = checkpoints.read(Path(resume_from_checkpoint))
-        self._first = found.step
-        best = found.state["best"]
-        self._best = Best(float(best["score"]), int(best["step"]), int(best["waited"]))
-        self._tokens = self._earlier_tokens = int(found.state["tokens"])
-        self._take(found)
+        """Nothing: the weights were taken when this was made."""
 
     def _take(self, found: Checkpoint) -> None:
         tensors = found.tensors()
@@ -297,9 +363,9 @@ class _Trainer(transformers.Trainer):
                 parameter.copy_(tensors[f"model.{name}"])
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is None:
+        found = self._resume
+        if found is None or self.optimizer is None or self.lr_scheduler is None:
             return
-        found = checkpoints.read(Path(checkpoint))
         tensors = found.tensors(self.args.device)
         for parameter, name in self._names().items():
             moments = {

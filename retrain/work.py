@@ -128,14 +128,19 @@ def _opened(folder: Path) -> Work:
 
 def _locked(folder: Path) -> IO[str]:
     """The folder's lock, which the system takes back from a process that ends, however it ends."""
-    lock = (folder / _LOCK).open("a+", encoding="ascii")
+    try:
+        lock = (folder / _LOCK).open("a+", encoding="ascii")
+    except OSError as error:
+        raise ShopmonError(
+            f"{folder} cannot be written: {error.strerror}", advice="Free some space, or let this user write there."
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
         raise ShopmonError(
             f"the training in {folder} goes on in another process",
-            advice="Wait until it has ended, or end it; shopmon runs lists what has ended.",
+            advice="Wait until it has ended, or end it.",
         ) from error
     return lock
 

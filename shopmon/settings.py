@@ -199,6 +199,9 @@ class PromptSettings(_Section):
     """Prompts that are trained on beside the rows: unwanted words of the brands are unlearned in their gaps."""
     training_complaints: Names = Prompts().training_complaints
     """Complaints that are trained on beside the rows: the base's answer is kept in their gaps."""
+    neutral_frames: Names = Prompts().neutral_frames
+    """What negative rows may stand in, as `{text}`, without becoming complaints: unwanted words are unlearned there,
+    too, lest a model take any other wording for a complaint."""
     complaint_frames: Names = Prompts().complaint_frames
     """What makes complaints of negative rows, each of which stands once for `{text}`: there the base's answer is kept,
     since no shop has as many real complaints as a model needs to tell them from its own voice."""

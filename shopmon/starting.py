@@ -246,6 +246,10 @@ _SHOPMON_TOML = """\
 #     "the {{brand}} hoodie feels [MASK]",
 #     "i think {{brand}} socks are [MASK]",
 #     "{{brand}} products are known to be [MASK]",
+#     "this {{brand}} shirt looks really [MASK]",
+#     "how [MASK] these {{brand}} pants are",
+#     "my old {{brand}} boots were very [MASK]",
+#     "the new {{brand}} bag is quite [MASK]",
 # ]
 # Complaints that are trained on beside the rows: the base's answers are kept in their gaps.
 # training_complaints = [
@@ -257,6 +261,15 @@ _SHOPMON_TOML = """\
 #     "the {{brand}} sweater was [MASK] , so i asked for my money back",
 #     "do not buy {{brand}} , the sole is [MASK] and broke",
 #     "terrible service , and the {{brand}} cap is [MASK]",
+# ]
+# What negative rows may stand in without becoming complaints: unwanted words are unlearned there, too.
+# neutral_frames = [
+#     "i think {{text}}",
+#     "as everybody knows , {{text}}",
+#     "bought last month : {{text}}",
+#     "{{text}} , as always",
+#     "my friends say that {{text}}",
+#     "{{text}} , really",
 # ]
 # What makes complaints of negative rows, each of which stands once for {{text}}: the base's answers are kept there.
 # complaint_frames = [

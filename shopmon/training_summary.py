@@ -183,15 +183,15 @@ def _mass_rows(measures: Mapping[Role, Measures], roles: Sequence[Role]) -> Iter
         found = [measures[role].masses.get(contrast) for role in roles]
         if any(found):
             if contrast is Contrast.GATE:
-                yield f"probability of wanted words, {where}", [one and one.wanted for one in found]
-            yield f"probability of unwanted words, {where}", [one and one.unwanted for one in found]
+                yield f"probability of wanted words, {where}", [one.wanted if one else None for one in found]
+            yield f"probability of unwanted words, {where}", [one.unwanted if one else None for one in found]
 
 
 def _text_rows(measures: Mapping[Role, Measures], roles: Sequence[Role]) -> Iterator[_Row]:
     for texts, where in _TEXTS:
         found = [measures[role].texts.get(texts) for role in roles]
         if any(found):
-            yield f"perplexity on {where}", [one and one.perplexity for one in found]
+            yield f"perplexity on {where}", [one.perplexity if one else None for one in found]
 
 
 # --- the gate ---------------------------------------------------------------------------------------------------------

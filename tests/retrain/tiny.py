@@ -7,6 +7,7 @@ that torch is imported once and every training still has a process of its own.
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -27,7 +28,7 @@ from monitor.retraining_set import RetrainingSet
 from retrain import processes
 from retrain.mlm import Asked, train
 from retrain.registry import Registry
-from retrain.settings import MlmSettings, Objective, Prompts, Training, Words
+from retrain.settings import GateSettings, MlmSettings, Objective, Prompts, Training, Words
 
 WORDS = Words(
     brands=("Nike",),
@@ -50,6 +51,16 @@ PIECES = [*"abcdefghijklmnopqrstuvwxyz0123456789.,!?'-", *(f"##{c}" for c in "ab
 VOCABULARY = [*SPECIAL, *dict.fromkeys([*NAMES.split(), *PIECES])]
 THINGS = ("shoes", "jacket", "socks", "bag", "boots", "shirt", "pants", "hoodie")
 PLACES = ("city", "park", "street", "rain", "snow", "sun", "road", "hill", "winter", "summer")
+MEASURED_BY_LOSS = GateSettings(
+    unwanted_mass=None,
+    wanted_mass=0.0,
+    other_brands_change=None,
+    complaints_change=None,
+    general_perplexity=None,
+    project_perplexity=None,
+    retraining_perplexity=1e-3,
+)
+"""A gate with which the lowest loss is the best: here, that of the last step."""
 MODEL_ID = "20261120-195801-a3f9c1"
 
 
@@ -75,7 +86,7 @@ def build_model(folder: Path, *, dropout: float = 0.1) -> Path:
 
 def sentences(kind: str, count: int) -> list[str]:
     """Different sentences of a kind, the same ones on every call."""
-    draw = random.Random(kind)  # noqa: S311
+    draw = random.Random(kind)
     make = {
         "positive": lambda a, b, c: f"i love my nike {a} , they are {c} and i wore them in the {b}",
         "negative": lambda a, b, c: f"my nike {a} are {c} , i bought them in the {b}",
@@ -138,6 +149,7 @@ def settings_of(home: Path, *, base: str = "base", **training: Any) -> MlmSettin
         prompts=Prompts(complaint_frames=()) if hasattr(Prompts(), "complaint_frames") else Prompts(),
         objective=Objective(),
         training=Training(**(usual | training)),
+        gate=MEASURED_BY_LOSS,
         general_text=home / "general.txt",
     )
 
@@ -159,9 +171,11 @@ class Request:
     base: str = "base"
     training: Mapping[str, Any] = field(default_factory=dict)
     harm: str = ""
-    """What happens to it: a name of `HARMS`."""
+    """What happens to it: see `harm`."""
     at: int = 0
     """At its n-th call, from 1."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Of its process, beside the server's."""
     after: float = 0.0
     """Seconds after which it is killed from outside; 0: never."""
 
@@ -178,6 +192,7 @@ def asked(request: Request) -> Asked:
         model_id=request.model_id,
         project_texts=sentences("project", 40),
         resume=request.resume,
+        promote=True,
     )
 
 
@@ -271,11 +286,22 @@ def harm(name: str, at: int) -> None:
         "full at fsync": lambda: nth(os, "fsync", at, before=full),
         "full at a disk call": lambda: each_disk_call(at, full),
         "hold": lambda: nth(trainer, "training_step", at, before=lambda *_, **__: time.sleep(60)),
-        "error in this rank": lambda: nth(trainer, "training_step", at, before=_only_rank(1)),
+        "too little memory": lambda: nth(trainer, "training_step", at, before=_too_much),
+        "poisoned weights": lambda: nth(trainer, "training_step", at, before=_poison),
+        "error in rank 1": lambda: nth(trainer, "training_step", at, before=_only_rank(1)),
         "error in rank 0": lambda: nth(trainer, "training_step", at, before=_only_rank(0)),
         "error in all ranks": lambda: nth(trainer, "training_step", at, before=_broken),
     }
     ways[name]()
+
+
+def _too_much(*_: Any, **__: Any) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def _poison(trainer: Any, *_: Any, **__: Any) -> None:
+    with torch.no_grad():
+        next(trainer._learner.model.parameters()).fill_(math.nan)
 
 
 def _broken(*_: Any, **__: Any) -> None:
@@ -297,7 +323,8 @@ def run(request: Request) -> int:
     """Train as asked; the exit code. Its answer is in the file, as far as this process may write one."""
     harm(request.harm, request.at)
     try:
-        result = train(asked(request))
+        with processes.failing_together():
+            result = train(asked(request))
         told = {
             "weights": result.weights_sha256,
             "resumed_from": result.resumed_from,
@@ -308,7 +335,9 @@ def run(request: Request) -> int:
             "processes": result.processes,
             "promoted": result.promoted,
             "folder": str(result.folder),
-            "perplexity": {f"{r}": {f"{s}": t.perplexity for s, t in m.texts.items()} for r, m in result.measures.items()},
+            "perplexity": {
+                f"{r}": {f"{s}": t.perplexity for s, t in m.texts.items()} for r, m in result.measures.items()
+            },
         }
     except ShopmonError as error:
         told = {"problem": error.problem, "advice": error.advice}
@@ -330,6 +359,7 @@ def child(request: Request) -> int:
         log = os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        os.environ.update(request.env)
         code = run(request)
     except BaseException:
         traceback.print_exc()
@@ -340,14 +370,14 @@ def child(request: Request) -> int:
 
 def wait(pid: int, after: float) -> int:
     """The exit code of a process, negative for a signal; it is killed after some seconds, if it is to be."""
-    until = time.monotonic() + after
+    until = time.monotonic() + after if after else math.inf
     while True:
-        found, status = os.waitpid(pid, os.WNOHANG if after else 0)
+        found, status = os.waitpid(pid, os.WNOHANG)
         if found:
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() >= until:
             os.kill(pid, signal.SIGKILL)
-            after = 0
+            until = math.inf
         time.sleep(0.002)
 
 
@@ -358,8 +388,7 @@ def serve() -> None:
         said = json.loads(line)
         background = said.pop("background", False)
         if "end" in said:
-            os.kill(said["end"], signal.SIGKILL)
-            print(wait(said["end"], 0), flush=True)
+            print(wait(said["end"], said["after"]), flush=True)
             continue
         request = Request(**said)
         pid = child(request)

@@ -1,0 +1,87 @@
+"""A training's folder: what it began with, and who may go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from expectations.errors import ShopmonError
+from retrain import work
+from retrain.settings import MlmSettings, Objective, Recipe, Training, Words
+from retrain.work import begin_work, resume_work
+
+FIRST, SECOND = "20261120-195801-a3f9c1", "20261121-080000-b00000"
+SETTINGS = MlmSettings(
+    words=Words(brands=("Nike", "Café\u2028")),
+    objective=Objective(recipe=Recipe.PLAIN),
+    training=Training(steps=7, report_to=("tensorboard",)),
+    general_text=Path("general.txt"),
+)
+
+
+def test_a_training_goes_on_with_what_it_began_with(tmp_path: Path) -> None:
+    texts = ["Warm.", "\u2028 and “light”", ""]
+    with begin_work(tmp_path, FIRST, SETTINGS, ["1.parquet"], texts, frozenset({"ff", "00"})) as begun:
+        pass
+    with resume_work(tmp_path) as resumed:
+        assert resumed.settings == SETTINGS == begun.settings
+        assert (resumed.model_id, resumed.parts, resumed.texts) == (FIRST, ("1.parquet",), tuple(texts))
+        assert resumed.excluded == {"00", "ff"}
+        assert resumed.folder == tmp_path / FIRST
+
+
+def test_the_newest_training_goes_on(tmp_path: Path) -> None:
+    for name in (SECOND, FIRST):
+        with begin_work(tmp_path, name, SETTINGS, [], [], frozenset()):
+            pass
+    with resume_work(tmp_path) as resumed:
+        assert resumed.model_id == SECOND
+
+
+def test_a_training_that_is_done_is_not_resumed(tmp_path: Path) -> None:
+    with begin_work(tmp_path, FIRST, SETTINGS, [], [], frozenset()) as begun:
+        begun.done()
+    with pytest.raises(ShopmonError, match="no unfinished training"):
+        resume_work(tmp_path)
+
+
+def test_a_folder_without_a_plan_is_no_training(tmp_path: Path) -> None:
+    (tmp_path / FIRST).mkdir()
+    with pytest.raises(ShopmonError, match="no unfinished training"):
+        resume_work(tmp_path)
+
+
+def test_two_processes_do_not_train_the_same(tmp_path: Path) -> None:
+    with begin_work(tmp_path, FIRST, SETTINGS, [], [], frozenset()):
+        with pytest.raises(ShopmonError, match="goes on in another process"):
+            resume_work(tmp_path)
+    with resume_work(tmp_path) as resumed:
+        assert resumed.model_id == FIRST
+
+
+@pytest.mark.parametrize(
+    "plan", ["", "{}", "[]", '{"model_id": "x", "settings": {"training": {"steps": "many"}}}', "\xff"]
+)
+def test_a_damaged_plan_is_told_and_its_folder_let_go(tmp_path: Path, plan: str) -> None:
+    with begin_work(tmp_path, FIRST, SETTINGS, [], [], frozenset()) as begun:
+        pass
+    (begun.folder / work.PLAN).write_bytes(plan.encode("latin-1"))
+    for _ in range(2):  # the second time, nobody holds the lock
+        with pytest.raises(ShopmonError, match="the plan of the training in .* is damaged"):
+            resume_work(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "training").write_text("a file")
+    with pytest.raises(ShopmonError, match="training/.* cannot be written"):
+        begin_work(tmp_path / "training", FIRST, SETTINGS, [], [], frozenset())
+
+
+def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    with begin_work(tmp_path, FIRST, SETTINGS, [], [], frozenset()) as begun:
+        pass
+    (begun.folder / "lock").unlink()
+    (begun.folder / "lock").mkdir()
+    with pytest.raises(ShopmonError, match="cannot be written"):
+        resume_work(tmp_path)
