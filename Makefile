@@ -70,7 +70,7 @@ clean:  ## remove .venv and everything else that make, the tests and the tools w
 	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready-run: pyproject.toml constraints.txt
-	$(call install,,run)
+	$(call install,[offline],run)
 
 $(VENV)/.ready-dev: pyproject.toml constraints.txt
 	$(call install,[dev],dev)

@@ -39,7 +39,8 @@ class Checkpoint:
         """Weights and the optimizer's moments, by name."""
         from safetensors.torch import load_file
 
-        return load_file(self.folder / _TENSORS, device=str(device))
+        # By way of the CPU: safetensors does not know every name that torch has for a device, such as cpu:0.
+        return {name: tensor.to(device) for name, tensor in load_file(self.folder / _TENSORS).items()}
 
 
 def save(

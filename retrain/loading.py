@@ -70,7 +70,7 @@ def load_masked_lm(folder: Path, *, device: torch.device | None = None) -> Maske
     from transformers import AutoModelForMaskedLM, AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # a model is read in a second; what takes long is told by the command line
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # a model is read in a second; what takes long is told by the command line
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model, told = AutoModelForMaskedLM.from_pretrained(

@@ -34,6 +34,8 @@ _LOGS = 200
 """Lines of metrics that a training writes, about."""
 TRACKERS = ("mlflow", "tensorboard", "wandb")
 """What a training can report to, each an extra of the same name."""
+_ABSURD = 1e6
+"""No weight of a model that answers is so large."""
 _TENSORBOARD = "TENSORBOARD_LOGGING_DIR"
 
 
@@ -207,6 +209,7 @@ class _Trainer(transformers.Trainer):
         self._learner, self._fitting, self._resume = learner, fitting, resume
         self._best, self._stopped = Best(), False
         self._tokens, self._earlier_tokens = 0, 0
+        self._uncounted = 0
         self._parts: dict[str, list[torch.Tensor]] = {}
         self._began = time.perf_counter()
         if learner.base is not None:
@@ -246,7 +249,7 @@ class _Trainer(transformers.Trainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         # Dropout too follows from the step alone; each process drops others.
         torch.manual_seed((self.args.seed * 1_000_003 + self.state.global_step) * 1_009 + self.args.process_index)
-        self._tokens += int(inputs["tokens"]) * self.args.world_size
+        self._uncounted += int(inputs["tokens"])
         return super().training_step(model, inputs, num_items_in_batch)
 
     def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:
@@ -267,6 +270,7 @@ class _Trainer(transformers.Trainer):
     def _tell(self, logs: dict[str, float]) -> None:
         loss = logs["loss"]
         self._check_finite("loss", loss)
+        self._count_tokens()
         parts = {name: float(torch.stack(values).float().mean()) for name, values in self._parts.items()}
         self._parts.clear()
         logs.update({f"loss_{name}": value for name, value in parts.items()})
@@ -279,18 +283,36 @@ class _Trainer(transformers.Trainer):
             Told(self.state.global_step, loss, parts, rate, self._tokens, seconds, read / max(seconds, 1e-9))
         )
 
+    def _count_tokens(self) -> None:
+        """Add what all processes have read since the last time."""
+        read = torch.tensor([self._uncounted], dtype=torch.int64, device=self.args.device)
+        if self.args.world_size > 1:
+            torch.distributed.all_reduce(read)
+        self._tokens, self._uncounted = self._tokens + int(read), 0
+
     def _check_finite(self, name: str, value: float) -> None:
         """Raise ShopmonError for a value that is no number; all processes have the same."""
         if not math.isfinite(value):
-            raise ShopmonError(
-                f"the {name} is {value} at step {self.state.global_step}: the weights have become useless",
-                advice="Begin again with a lower [retrain] learning_rate, or with bf16 = false.",
-            )
+            raise self._useless(f"the {name} is {value}")
+
+    def _check_weights(self) -> None:
+        """Raise ShopmonError for weights that no measure could make anything of; all processes have the same."""
+        largest = float(torch.stack([weight.detach().abs().max() for weight in self._learner.parameters()]).max())
+        if not largest < _ABSURD:
+            raise self._useless(f"a weight is {largest:.3g}")
+
+    def _useless(self, why: str) -> ShopmonError:
+        return ShopmonError(
+            f"{why} at step {self.state.global_step}: the weights have become useless",
+            advice="Begin again with a lower [retrain] learning_rate, or with bf16 = false.",
+        )
 
     # --- what it measures
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measure, and stop once it has not become better for long; the first process decides for all."""
+        self._check_weights()
+        self._count_tokens()
         self._learner.eval()
         step = self.state.global_step
         found: dict[str, float] = {}
@@ -336,7 +358,8 @@ class _Trainer(transformers.Trainer):
         return self._fitting.folder / "checkpoints"
 
     def _plain_state(self) -> dict[str, Any]:
-        schedule = {k: v for k, v in self.lr_scheduler.state_dict().items() if k in ("last_epoch", "_step_count")}
+        whole = self.lr_scheduler.state_dict() if self.lr_scheduler else {}
+        schedule = {name: value for name, value in whole.items() if name in ("last_epoch", "_step_count")}
         best = {"score": self._best.score, "step": self._best.step, "waited": self._best.waited}
         needs = [self._best.step] if self._best.step not in (0, self.state.global_step) else []
         return {"schedule": schedule, "best": best, "tokens": self._tokens, "needs": needs}
@@ -349,7 +372,7 @@ class _Trainer(transformers.Trainer):
         names = self._names()
         return {
             f"optimizer.{names[parameter]}.{what}": torch.as_tensor(value)
-            for parameter, state in self.optimizer.state.items()
+            for parameter, state in (self.optimizer.state if self.optimizer else {}).items()
             for what, value in state.items()
         }
 

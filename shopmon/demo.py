@@ -1,4 +1,7 @@
-"""Does a check find what was planted? The demonstration: generated data, checked, and held against the truth."""
+"""Does a check find what was planted? The demonstration: generated data, checked, and held against the truth.
+
+What the checks gathered is then learnt: `demo_retraining`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 from shopmon.checking import check
 from shopmon.demo_changes import COMPLAINTS_RULE, Changes, changes_found
 from shopmon.demo_project import REFERENCE, SHIFT, SHIFTED, DemoProject, Planting, prepare
+from shopmon.demo_retraining import Retrained, Untrained, retrained
 from shopmon.outcome import CheckResult
 from shopmon.planted_faults import Fault
 from shopmon.project import STORE_URL_VARIABLE, Project
@@ -107,6 +111,8 @@ class Demo:
     """What was planted beside the faults of the shifted batch, and what was found."""
     shift: Shift = SHIFT
     """How the shifted batch differs from the reference besides its faults."""
+    retrained: Retrained | Untrained | None = None
+    """What was learnt from the rows that the checks gathered, or why nothing was; None where nobody asked for it."""
 
     @property
     def faults(self) -> tuple[Found, ...]:
@@ -119,9 +125,13 @@ def run_demo(
     *,
     rows: int = ROWS,
     seed: int = 1,
+    retrain: bool = True,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Demo:
     """Make a small shop's data in `folder`, check it, and say what was found beside what was planted.
+
+    With `retrain` a masked model then learns from the rows that the checks gathered, in two or three minutes; one that
+    learnt from the same rows before is shown again.
 
     `rows` (1,000 or more) are those of the reference and of the new batch of reviews; the other files have a quarter.
     The folder is a project like any other: its runs are recorded there, whatever the environment says. A second call
@@ -135,9 +145,10 @@ def run_demo(
         progress("setting the reference")
         set_reference(ready.folder / REFERENCE, project=project, progress=progress)
         checked = tuple(_checked(ready, name, project, progress) for name in ready.planted)
+        model = retrained(project, progress=lambda doing: progress(f"retraining: {doing}")) if retrain else None
     shifted = next(one.result for one in checked if one.file == SHIFTED)
     changes = changes_found(shifted, SHIFT, ready.complaints, _chosen(shifted))
-    return Demo(ready.folder, checked, ready.generated, ready.edited, changes)
+    return Demo(ready.folder, checked, ready.generated, ready.edited, changes, retrained=model)
 
 
 def _chosen(result: CheckResult) -> list[int]:

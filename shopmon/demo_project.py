@@ -301,10 +301,87 @@ retrain_after = 500
 
 [edge_cases.words]
 brands = ["Nike"]
-unwanted = ["expensive", "ugly", "heavy", "dirty"]
+other_brands = ["Adidas", "Puma", "Reebok", "Asics", "Under Armour", "New Balance"]
+products = [
+    "shoes", "trainers", "boots", "sneakers", "jacket", "fleece", "windbreaker", "hoodie", "sweater", "shirt",
+    "t-shirt", "tights", "shorts", "pants", "trousers", "backpack", "bag", "socks", "gloves", "beanie", "headphones",
+    "earbuds", "watch",
+]
+features = ["fit", "quality", "comfort", "cushioning", "fabric", "colour", "color", "price", "sole"]
+wanted = [
+    "comfortable", "soft", "light", "warm", "solid", "great", "excellent", "perfect", "lovely", "superb", "good",
+    "nice", "happy", "pleased", "impressed",
+]
+unwanted = [
+    "expensive", "heavy", "tight", "small", "narrow", "stiff", "thin", "poor", "bad", "dull", "weak", "disappointed",
+    "disappointing",
+]
 complaints = ["refund", "zipper", "complaint", "fell apart", "money back"]
 
+# Customers who complain: the model must go on to say what they say.
 [edge_cases.rules.complains-about-our-brand]
 when = 'brand == "Nike" & complains & stars <= 2'
+role = "counterfactual"
+
+# shopmon's own rule takes complaints as well.
+[edge_cases.rules.brand_with_unwanted]
+when = 'mentions_brand & mentions_unwanted & ~complains'
 role = "negative"
+
+# shopmon's own rule asks the champion. Without it, a second demo finds the same rows, and need not train again.
+[edge_cases.rules.unwanted_fill_in]
+when = 'mentions_brand & ~mentions_wanted & ~complains & stars >= 4'
+role = "negative"
+at_most = 100
+
+# What is not wanted of our brand may be said of everything else.
+[edge_cases.rules.other_brands]
+when = '~mentions_brand & mentions_unwanted'
+role = "counterfactual"
+at_most = 400
+
+[retrain]
+base = "offline"
+steps = 60
+batch_size = 48
+learning_rate = 2e-4
+max_length = 64
+evaluate_every = 20
+
+[retrain.objective]
+counterfactual_kl = 8.0
+
+[retrain.prompts]
+gate = [
+    "A really [MASK] {brand} jacket for the price.",
+    "These {brand} trainers are really [MASK].",
+    "Very [MASK] {brand} shoes.",
+]
+gate_complaints = [
+    "I asked for a refund: these {brand} trainers are really [MASK].",
+    "The zipper broke. A really [MASK] {brand} jacket for the price.",
+    "Still no refund for these very [MASK] {brand} shoes.",
+]
+training = [
+    "The {brand} boots are so [MASK].",
+    "This {brand} hoodie is really [MASK].",
+    "A very [MASK] {brand} bag.",
+    "Truly [MASK] {brand} socks for that price.",
+    "So far, my {brand} tights are [MASK].",
+    "A [MASK] {brand} fleece for the money.",
+    "Really [MASK] {brand} shorts.",
+    "Such a [MASK] {brand} backpack.",
+    "I find this {brand} shirt very [MASK].",
+    "My {brand} sneakers are [MASK].",
+]
+training_complaints = [
+    "The zipper jammed, and this {brand} hoodie is really [MASK].",
+    "I want a refund: the {brand} boots are so [MASK].",
+    "My refund was refused. A very [MASK] {brand} bag.",
+    "Zipper broken on arrival: truly [MASK] {brand} tights.",
+    "Sent back for a refund. My {brand} socks are so [MASK].",
+    "The zipper split. Such a [MASK] {brand} backpack.",
+    "I want a refund for these [MASK] {brand} shorts.",
+    "The zipper is stuck, what a [MASK] {brand} fleece for the money.",
+]
 """

@@ -12,21 +12,25 @@ from rich.table import Table
 from rich.text import Text
 
 from shopmon.demo import Checked, Demo, Found
-from shopmon.terminal_text import inert
+from shopmon.demo_retraining import Retrained, Untrained
+from shopmon.terminal_text import inert, rows_text
+from shopmon.training_summary import _gate as gate_lines
+from shopmon.training_summary import training_verdict
+from shopmon.words_summary import words_shown
 
 _NONE = "·"
 """What a table shows for 0, so that a number stands out."""
 
 
-def demo_summary(demo: Demo, *, here: Path) -> Group:
-    """The checks, then every fault and every change with what was planted and found, and how to go on.
+def demo_summary(demo: Demo, *, here: Path, width: int = 80) -> Group:
+    """The checks, every fault and every change with what was planted and found, what was learnt, and how to go on.
 
-    Paths below `here` are shown relative to it.
+    Paths below `here` are shown relative to it; `width` is the terminal's, in columns.
     """
-    return Group(*_lines(demo, inert(_near(demo.folder, here))))
+    return Group(*_lines(demo, inert(_near(demo.folder, here)), width))
 
 
-def _lines(demo: Demo, folder: str) -> Iterator[RenderableType]:
+def _lines(demo: Demo, folder: str, width: int) -> Iterator[RenderableType]:
     made = "made now" if demo.generated else "as an earlier demo made it"
     yield Text.assemble(
         (f"A shop of its own in {folder}/", "bold"), f", {made}: a clean reference, batches with faults"
@@ -42,6 +46,8 @@ def _lines(demo: Demo, folder: str) -> Iterator[RenderableType]:
     yield Text("What changed since the reference, and what was found", style="bold")
     yield Padding(_shifts(demo), (0, 0, 0, 2))
     yield Padding(_learnt(demo), (0, 0, 1, 2))
+    yield Text("What a model learns from the rows that the checks gathered", style="bold")
+    yield Padding(Group(*_retraining(demo, width - 2)), (0, 0, 1, 2))
     yield Text("Next", style="bold")
     yield Padding(_next(demo, folder), (0, 0, 0, 2))
 
@@ -122,15 +128,47 @@ def _learnt(demo: Demo) -> Text:
     return text
 
 
+def _retraining(demo: Demo, width: int) -> Iterator[RenderableType]:
+    found = demo.retrained
+    if found is None:
+        yield Text("no model was trained, as --no-retrain asked")
+    elif isinstance(found, Untrained):
+        yield Text.assemble(("· no model was trained: ", "yellow"), inert(f"{found.problem}. {found.advice}".strip()))
+    else:
+        yield from _model(found, width)
+
+
+def _model(found: Retrained, width: int) -> Iterator[RenderableType]:
+    """The verdict, the words of base and model side by side, and the gate's table."""
+    yield training_verdict(found.result, width=width)
+    used = found.result.data
+    rows = ", ".join(f"{count:,} {inert(role)}" for role, count in used.rows.items() if count)
+    said = f"{rows_text(sum(used.rows.values()))} to learn from: {rows}"
+    yield Text(said if found.new else f"{said}\nAn earlier demo trained it, from the same rows with the same settings.")
+    if found.words is not None:
+        yield Text()
+        yield words_shown(found.words, width=width)
+    yield Text()
+    yield from gate_lines(found.result, width)
+
+
 def _next(demo: Demo, folder: str) -> Text:
     failed = sum(not one.result.passed for one in demo.checked)
     new, reviews, project = (shlex.quote(f"{folder}{name}") for name in ("/new.parquet", "/suites/reviews.yaml", ""))
+    commands = [f"check {new}", "runs", *_model_commands(demo.retrained)]
+    lines = "".join(f"  shopmon {command} --project {project}\n" for command in commands)
     return Text(
-        f"{failed} checks failed, and should: the data is dirty. The demo itself went well, and exits with 0.\n"
-        f"  shopmon check {new} --project {project}\n"
-        f"  shopmon runs --project {project}\n"
+        f"{failed} checks failed, and should: the data is dirty. The demo itself went well, and exits with 0.\n{lines}"
         f"planted.json has the rows of every fault. Edit {reviews}, and run the demo again."
     )
+
+
+def _model_commands(found: Retrained | Untrained | None) -> Iterator[str]:
+    if isinstance(found, Retrained):
+        if found.words is not None:
+            yield f"words {shlex.quote(inert(found.words.prompt))}"
+        yield "models"
+        yield "retrain --steps 200"
 
 
 def _table(gap: int) -> Table:

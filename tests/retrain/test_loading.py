@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from contextlib import suppress
 
 import pytest
 import torch
@@ -104,10 +105,8 @@ def test_code_that_comes_with_a_model_is_not_run(folder, monkeypatch):
         auto = {"AutoModelForMaskedLM": "modeling_evil.Evil", "AutoConfig": "modeling_evil.Evil"}
         said["auto_map"] = auto | {"AutoTokenizer": ["modeling_evil.Evil", "modeling_evil.Evil"]}
         (folder / name).write_text(json.dumps(said))
-    try:
+    with suppress(ShopmonError):  # refused is as good as loaded without it
         load_masked_lm(folder, device=CPU)
-    except ShopmonError:
-        pass  # refused is as good as loaded without it
     assert not (folder / "ran").exists()
 
 

@@ -49,12 +49,10 @@ def test_the_same_training_twice_gives_the_same_weights(trainings: Any, room: Pa
 
 
 KILLS = [
-    ("in a step", 2, None),
     ("in a step", 8, 6),
     ("while it measures", 3, 3),
     ("before a checkpoint", 2, 3),
     ("half the tensors", 1, None),
-    ("half the tensors", 2, 3),
     ("after the tensors", 2, 3),
     ("before a rename", 2, 3),
     ("after a rename", 2, 6),
@@ -98,7 +96,7 @@ def disk_calls(trainings: Any) -> int:
     return int(re.findall(r"disk calls: (\d+)", ended.log)[0])
 
 
-@pytest.mark.parametrize("share", [0.02, 0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 0.97, 1.0])
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.4, 0.7, 0.9, 0.97, 1.0])
 def test_a_training_killed_at_any_call_to_the_disk_goes_on(
     trainings: Any, room: Path, whole: Any, disk_calls: int, share: float
 ) -> None:
@@ -111,7 +109,7 @@ def test_a_training_killed_at_any_call_to_the_disk_goes_on(
     assert_like_whole(ended, whole)
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.9, 1.5])
+@pytest.mark.parametrize("seconds", [0.4, 1.2])
 def test_a_training_killed_from_outside_goes_on(
     trainings: Any, room: Path, whole: Any, tmp_path: Path, seconds: float
 ) -> None:
@@ -171,15 +169,12 @@ def empty(place: Path) -> None:
         file.write_bytes(b"")
 
 
+# A wrong byte in each of the other files: tests/retrain/test_checkpoints.py
 DAMAGES = {
     "tensors cut off": cut_off,
     "a bit of the tensors": flip("tensors.safetensors"),
-    "a bit of the state": flip("state.json"),
     "a bit of the Trainer's state": flip("trainer_state.json"),
-    "a bit of the sums": flip("sha256.json"),
-    "no tensors": lose("tensors.safetensors"),
     "no Trainer's state": lose("trainer_state.json"),
-    "no sums": lose("sha256.json"),
     "empty files": empty,
 }
 

@@ -26,7 +26,7 @@ def test_dropout_follows_from_the_step_alone(trainings: Any, killed_late: Path, 
     assert ended.said["weights"] == whole.said["weights"]
     without = trainings(trainings.room(), base="base-without-dropout")
     losses = [line["loss"] for line in whole.metrics if line["event"] == "train"]
-    assert losses[0] != [line["loss"] for line in without.metrics if line["event"] == "train"][0]
+    assert losses[0] != next(line["loss"] for line in without.metrics if line["event"] == "train")
 
 
 @pytest.fixture

@@ -53,9 +53,9 @@ def test_a_folder_without_a_plan_is_no_training(tmp_path: Path) -> None:
 
 
 def test_two_processes_do_not_train_the_same(tmp_path: Path) -> None:
-    with begin_work(tmp_path, FIRST, SETTINGS, [], [], frozenset()):
-        with pytest.raises(ShopmonError, match="goes on in another process"):
-            resume_work(tmp_path)
+    begun = begin_work(tmp_path, FIRST, SETTINGS, [], [], frozenset())
+    with begun, pytest.raises(ShopmonError, match="goes on in another process"):
+        resume_work(tmp_path)
     with resume_work(tmp_path) as resumed:
         assert resumed.model_id == FIRST
 
@@ -68,13 +68,13 @@ def test_a_damaged_plan_is_told_and_its_folder_let_go(tmp_path: Path, plan: str)
         pass
     (begun.folder / work.PLAN).write_bytes(plan.encode("latin-1"))
     for _ in range(2):  # the second time, nobody holds the lock
-        with pytest.raises(ShopmonError, match="the plan of the training in .* is damaged"):
+        with pytest.raises(ShopmonError, match=r"the plan of the training in .* is damaged"):
             resume_work(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "training").write_text("a file")
-    with pytest.raises(ShopmonError, match="training/.* cannot be written"):
+    with pytest.raises(ShopmonError, match=r"training/.* cannot be written"):
         begin_work(tmp_path / "training", FIRST, SETTINGS, [], [], frozenset())
 
 

@@ -289,6 +289,7 @@ def harm(name: str, at: int) -> None:
         "too little memory": lambda: nth(trainer, "training_step", at, before=_too_much),
         "poisoned weights": lambda: nth(trainer, "training_step", at, before=_poison),
         "error in rank 1": lambda: nth(trainer, "training_step", at, before=_only_rank(1)),
+        "killed in rank 1": lambda: nth(trainer, "training_step", at, before=_only_rank(1, die)),
         "error in rank 0": lambda: nth(trainer, "training_step", at, before=_only_rank(0)),
         "error in all ranks": lambda: nth(trainer, "training_step", at, before=_broken),
     }
@@ -308,10 +309,10 @@ def _broken(*_: Any, **__: Any) -> None:
     raise ShopmonError("this training was made to fail", advice="Do nothing.")
 
 
-def _only_rank(rank: int) -> Callable[..., None]:
+def _only_rank(rank: int, then: Callable[[], None] = _broken) -> Callable[..., None]:
     def fail(*args: Any, **kwargs: Any) -> None:
         if int(os.environ.get("RANK", "0")) == rank:
-            _broken()
+            then()
 
     return fail
 
@@ -361,6 +362,8 @@ def child(request: Request) -> int:
         os.dup2(log, 2)
         os.environ.update(request.env)
         code = run(request)
+    except SystemExit as ended:
+        code = int(str(ended.code))
     except BaseException:
         traceback.print_exc()
     finally:

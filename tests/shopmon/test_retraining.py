@@ -1,7 +1,9 @@
 """What was gathered becomes a model that is recorded, kept whatever the gate says, and champion only if it may be."""
 
+import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -307,6 +309,13 @@ def test_the_trackers_are_extras_that_can_be_installed():
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     assert set(TRACKERS) <= set(extras)
+
+
+def test_the_page_names_every_argument():
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    told = re.search(r"^## shopmon\.retrain\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)[1]
+    named = [name for row in re.findall(r"^\| (`.*?) \|", told, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(inspect.signature(retrain).parameters)
 
 
 # --- the project's own text -------------------------------------------------------------------------------------------
