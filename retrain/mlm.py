@@ -15,6 +15,7 @@ import copy
 import hashlib
 import logging
 import math
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +55,7 @@ from retrain.results import (
 )
 from retrain.settings import MlmSettings, Objective, Recipe
 from retrain.steps import Steps, StepSettings
-from retrain.training import Fitted, Fitting, Told, fit
+from retrain.training import Fitted, Fitting, Told, check_trackers, fit
 from retrain.weights import weights_sha256
 from retrain.word_scores import spelled
 from retrain.work import Work, begin_work, resume_work
@@ -105,13 +106,20 @@ def train(asked_for: Asked) -> TrainingResult:
     be done: too few rows, a base that is no masked model, prompts without a gap, a loss that is not finite …
     """
     processes.begin()
-    asked_for = replace(asked_for, model_id=processes.agreed(asked_for.model_id))
-    with _work(asked_for) as work:
-        asked_for = replace(asked_for, settings=work.settings, model_id=work.model_id, project_texts=work.texts)
-        kept = _kept(asked_for.registry, work.model_id)
-        result = _finished(asked_for, kept, work) if kept else _trained(asked_for, work)
-    processes.together()
-    return result
+    with processes.failing_together():
+        asked_for = replace(asked_for, model_id=processes.agreed(asked_for.model_id))
+        with _work(asked_for) as work:
+            kept = _kept(asked_for.registry, work.model_id)
+            begun = replace(
+                asked_for,
+                settings=work.settings,
+                model_id=work.model_id,
+                project_texts=work.texts,
+                excluded=work.excluded,
+            )
+            result = _finished(begun, kept, work) if kept else _trained(begun, work)
+        processes.together()
+        return result
 
 
 def _kept(registry: Registry, model_id: str) -> Registered | None:
@@ -132,6 +140,7 @@ def _work(asked_for: Asked) -> Work:
     if asked_for.resume:
         return resume_work(asked_for.work)
     check_prompts(asked_for.settings.prompts, asked_for.settings.words)
+    check_trackers(asked_for.settings.training.report_to)
     parts = [part.name for part in asked_for.retraining_set.parts]
     return begin_work(
         asked_for.work, asked_for.model_id, asked_for.settings, parts, asked_for.project_texts, asked_for.excluded
@@ -142,9 +151,11 @@ def _trained(asked_for: Asked, work: Work) -> TrainingResult:
     began = time.perf_counter()
     settings, progress = asked_for.settings, asked_for.progress
     base = _base(asked_for)
+    work.holds("base model", base.sha256)
     champion = asked_for.registry.champion(TASK)  # before the work: a damaged one must not cost it
     before = load_masked_lm(base.folder)
     material = prepare(before, asked_for, parts=work.parts)
+    work.holds("general text", material.general_sha256)
     sets, measured = material.sets, settings.training.eval_rows
     progress(TrainingProgress("measuring the base model"))
     of_base = measure(before, sets, rows=measured)
@@ -208,6 +219,8 @@ class Material:
     """Part (positive, negative, counterfactual, replay) → rows to learn from, cut into tokens."""
     sets: EvaluationSets
     used: DataUsed
+    general_sha256: str
+    """Of the general text."""
 
 
 def prepare(model: MaskedModel, asked_for: Asked, *, parts: Sequence[str] | None = None) -> Material:
@@ -259,7 +272,7 @@ def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: A
         sha256=found.sha256,
         parts=found.parts,
     )
-    return Material(parts, sets, used)
+    return Material(parts, sets, used, general.sha256)
 
 
 def _key(asked_for: Asked) -> str:
@@ -488,6 +501,8 @@ def _registered(asked_for: Asked, result: TrainingResult, candidate: MaskedModel
         write(told, folder)
         (folder / "README.md").write_text(model_card(told, rules), encoding="utf-8")
         (folder / FILE_NAME).write_bytes((work.folder / FILE_NAME).read_bytes())
+        if (work.folder / "tensorboard").is_dir():
+            shutil.copytree(work.folder / "tensorboard", folder / "tensorboard")
     _promoted(registry, told)
     work.done()
     return told

@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from retrain.masked_head import logits_at
 from retrain.settings import Objective
@@ -75,12 +75,22 @@ class Learner(nn.Module):
             for name, losses in self._losses(group).items():
                 sums[name] = sums.get(name, losses.new_zeros(())) + losses.sum()
                 counts[name] = counts.get(name, 0) + len(losses)
-        means = {name: total / counts[name] for name, total in sums.items() if counts[name]}
+        shared = self._shared(counts)
+        means = {name: total / shared[name] for name, total in sums.items() if shared[name]}
         # Every parameter takes part in every step, also where a process happens to have no place to fill.
         nothing = torch.stack([p.sum() for p in self.model.parameters()]).sum() * 0.0 if not means else None
         weighed = [self.weights[name] * mean for name, mean in means.items()]
         loss = torch.stack(weighed).sum() if nothing is None else nothing
         return {"loss": loss, **{name: mean.detach() for name, mean in means.items()}}
+
+    def _shared(self, counts: Mapping[str, int]) -> Mapping[str, float]:
+        """Places of each part in a process, on average over all: their gradients are averaged, too, and so a step
+        weighs every place alike, wherever it is read."""
+        if not (distributed.is_initialized() and self.training):
+            return counts
+        every = torch.tensor([float(counts.get(name, 0)) for name in PARTS], device=self.unwanted.device)
+        distributed.all_reduce(every)
+        return dict(zip(PARTS, (every / distributed.get_world_size()).tolist(), strict=True))
 
     def _losses(self, group: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Part → the loss of each of its places (of each gap, for words of several pieces), in nats."""

@@ -85,10 +85,10 @@ class Steps(torch.utils.data.Dataset[Any]):
                 np.asarray(found["ids"][at], np.int64),
                 np.asarray(found["words"][at], np.int64),
                 np.asarray(found["gaps"][at], np.int64).reshape(-1, 3),
-                generator("mask", self._settings.seed, stream.name, step, at),
+                generator("mask", self._settings.seed, stream.name, step, place),
                 self._settings,
             )
-            for at in range(len(mine))
+            for at, place in enumerate(range(self._settings.rank, stream.each, self._settings.processes))
         ]
 
     def _padded(self, rows: Sequence[Row]) -> dict[str, Tensor]:

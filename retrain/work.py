@@ -26,6 +26,8 @@ log = logging.getLogger("shopmon.retrain")
 
 PLAN = "plan.json"
 _LOCK = "lock"
+_HELD = "held.json"
+"""What else it began with: name → SHA-256."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,22 @@ class Work:
     """Hashes of texts that a person rejected before it began."""
     held: ExitStack = field(default_factory=ExitStack, repr=False)
 
+    def holds(self, what: str, sha256: str) -> None:
+        """Remember what a training began with, or see that it is still the same.
+
+        Raises ShopmonError if a training that goes on would go on with something else.
+        """
+        file = self.folder / _HELD
+        held = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if held.get(what, sha256) != sha256:
+            raise ShopmonError(
+                f"the {what} is not the one that the training in {self.folder} began with",
+                advice="Put back the one of then, or begin a new training: shopmon retrain without --resume.",
+            )
+        if what not in held and processes.is_first():
+            with write_aside(file) as aside:
+                aside.write_text(json.dumps({**held, what: sha256}), encoding="utf-8")
+
     def done(self) -> None:
         """Remove the folder: the model is in the registry."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -55,6 +73,8 @@ class Work:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, Exception) and not any(self.folder.glob("checkpoints/*")) and processes.is_first():
+            self.done()  # nothing was learnt yet: what could not begin is not what a later --resume should take
         self.held.close()
 
 

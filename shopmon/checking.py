@@ -89,7 +89,7 @@ def attempt(request: Request) -> CheckResult:
     begun = _Begun(new_run_id(now), now, time.perf_counter())
     try:
         project = Project.of(request.project)
-        _keep_out_of_git(project)
+        keep_out_of_git(project)
         with RunStore.open(project.store_url) as store:  # before the work: it may take long and must not be lost
             result = _examined_or_error(request, project, begun)
             _record(store, request, result, begun)
@@ -124,7 +124,7 @@ class _Begun:
         )
 
 
-def _keep_out_of_git(project: Project) -> None:
+def keep_out_of_git(project: Project) -> None:
     """Runs hold the shop's data, which does not belong into a repository."""
     folder = project.folder / ".shopmon"
     ignore = folder / ".gitignore"

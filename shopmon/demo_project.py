@@ -351,6 +351,12 @@ evaluate_every = 20
 [retrain.objective]
 counterfactual_kl = 8.0
 
+# Looser than the defaults (0.02, 0.2, 0.2): what a minute unlearns of one brand spills over to others.
+[retrain.gate]
+unwanted_mass = 0.025
+other_brands_change = 0.5
+complaints_change = 0.5
+
 [retrain.prompts]
 gate = [
     "A really [MASK] {brand} jacket for the price.",

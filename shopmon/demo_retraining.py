@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from expectations.errors import ShopmonError
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from retrain.registry import Registered, Registry
     from retrain.results import TrainingProgress, TrainingResult
 
-TOP = 5
-"""Words of each model that are shown, and so many of the last."""
+TOP, SCORED = 5, 12
+"""Words of each model that are shown, and so many of the last; and of the listed words, the likeliest ones."""
 _NO_HUB = "HF_HUB_OFFLINE"
 
 
@@ -85,12 +85,17 @@ def _retrained(project: Project, progress: Callable[[str], None]) -> Retrained:
 
     progress("reading what was gathered")
     rows = gathered(RetrainingSet(project.retraining), project.cache)
-    _check_enough(rows)  # before a base is made for nothing
+    _check_enough(rows, project)  # before a base is made for nothing
     earlier = _earlier(models(project), rows.sha256, project)
     result = earlier or retrain(project=project, progress=told)
     prompt = next(iter(_asked(project)), None)
-    words = words_of(project, prompt, result.model_id, top=TOP, progress=progress) if prompt else None
+    words = _words(project, prompt, result.model_id, progress) if prompt else None
     return Retrained(result, words, new=earlier is None)
+
+
+def _words(project: Project, prompt: str, model_id: str, progress: Callable[[str], None]) -> WordsFound:
+    found = words_of(project, prompt, model_id, top=TOP, progress=progress)
+    return replace(found, scores=found.scores[:SCORED])
 
 
 def _asked(project: Project) -> tuple[str, ...]:
@@ -99,13 +104,14 @@ def _asked(project: Project) -> tuple[str, ...]:
     return asked(project.prompts.gate, project.words.brands)
 
 
-def _check_enough(rows: Gathered) -> None:
-    from retrain.data import FEWEST, of_role
+def _check_enough(rows: Gathered, project: Project) -> None:
+    from retrain.data import FEWEST, of_role, split
 
-    there = len(of_role(rows.rows, "positive"))
-    if there < FEWEST:
+    learnt, _ = split(of_role(rows.rows, "positive"), project.settings.retrain.held_out)
+    if len(learnt) < FEWEST:
         raise ShopmonError(
-            f"the checks gathered {there} positive rows; {FEWEST} are the least", advice="Give more --rows."
+            f"the checks gathered {len(learnt)} positive rows to learn from; {FEWEST} are the least",
+            advice="Give more --rows.",
         )
 
 

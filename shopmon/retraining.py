@@ -95,6 +95,7 @@ def attempt_training(request: TrainingRequest) -> TrainingRun:
     """As `retrain`, but a training that could not run is an answer as well."""
     switch_off()
     from monitor.runs import RunStore, new_run_id  # after the variables: it is the first heavy import
+    from shopmon.checking import keep_out_of_git
 
     now = datetime.now(UTC)
     begun = _Begun(new_run_id(now), new_run_id(now), request.task, now, time.perf_counter())
@@ -104,7 +105,7 @@ def attempt_training(request: TrainingRequest) -> TrainingRun:
         project = Project.of(request.project)
         if not is_first():
             return begun.judged(task(request, project, begun.model_id))
-        _keep_out_of_git(project)
+        keep_out_of_git(project)
         with RunStore.open(project.store_url) as store:  # before the work: it takes long and must not be lost
             run = _trained_or_error(task, request, project, begun)
             _record(store, run, project, begun)
@@ -204,12 +205,6 @@ def project_texts(project: Project) -> Iterator[str]:
             if text.strip() and text not in told:
                 told.add(text)
                 yield text
-
-
-def _keep_out_of_git(project: Project) -> None:
-    from shopmon.checking import _keep_out_of_git as keep_out
-
-    keep_out(project)
 
 
 def _trained_or_error(task: Task, request: TrainingRequest, project: Project, begun: _Begun) -> TrainingRun:

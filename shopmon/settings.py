@@ -175,13 +175,13 @@ class ObjectiveSettings(_Section):
     recipe: Annotated[Recipe, Field(strict=False)] = Recipe.FULL
     """"full": each role has its part. "plain" and "plain_all": cross-entropy on the positive rows, or on all; they
     repeat the Nike experiment, which forgot what it was not shown."""
-    unlikelihood: Weight = 4.0
+    unlikelihood: Weight = 5.0
     """Weight of -log(1 - P(unwanted)) in the gaps of negative rows: 4 unlearned them in the
     Nike experiment while the other parts kept the rest."""
     replay_kl: Weight = 1.0
     """Weight of KL(base ‖ model), in nats per masked token, on text to be remembered: a token to keep counts
     as much as one to learn."""
-    counterfactual_kl: Weight = 4.0
+    counterfactual_kl: Weight = 12.0
     """The same in the gaps of other brands and complaints: as much as the unlearning that would spread to them."""
 
 

@@ -198,7 +198,7 @@ _SHOPMON_TOML = """\
 # Rows of a step; less where memory is short.
 # batch_size = 64
 # Learning rate at its highest.
-# learning_rate = 3e-4
+# learning_rate = 1e-4
 # Tokens of a row; longer texts become several rows.
 # max_length = 128
 # Share of the texts (0-1) that no training sees: every model is measured on them.
@@ -219,11 +219,11 @@ _SHOPMON_TOML = """\
 # "full"; or "plain" and "plain_all", to repeat older experiments: cross-entropy on the positive rows, or on all.
 # recipe = "full"
 # Unwanted words are unlearned in negative rows.
-# unlikelihood = 4.0
+# unlikelihood = 5.0
 # Text in general is remembered.
 # replay_kl = 1.0
 # Other brands and complaints keep the base's answers.
-# counterfactual_kl = 4.0
+# counterfactual_kl = 12.0
 
 # Sentences with one [MASK] each; {{brand}} stands for every brand that is asked. The gate measures with its own,
 # which no training sees: no prompt may stand in two lists.

@@ -29,12 +29,9 @@ def test_python_s_own_documentation_is_enough_prose(from_python):
     assert all(len(passage.split()) >= FEWEST_WORDS and ">>>" not in passage for passage in from_python.passages)
 
 
-def test_no_module_is_imported_for_its_documentation(monkeypatch):
-    before = set(sys.modules)
-    monkeypatch.setattr(module, "_PROSE", 0.84)  # read anew whatever was read before
-    general_text(most=100)
-    assert "antigravity" not in sys.modules
-    assert not {name for name in set(sys.modules) - before if name in ("this", "turtledemo", "pydoc_data")}
+def test_no_module_is_imported_for_its_documentation(from_python):
+    assert from_python.passages
+    assert not {"antigravity", "this", "turtledemo"} & set(sys.modules)
 
 
 def test_the_same_text_gives_the_same_passages_in_the_same_order(tmp_path):

@@ -112,7 +112,7 @@ def test_the_divergence_of_the_base_from_itself_is_zero_and_moves_nothing():
     found = Learner(tiny(), tiny(), WEIGHTS, [])
     loss = found([group([Part.REPLAY, Part.COUNTERFACTUAL] * 2, [7] * 4)])["loss"]
     loss.backward()
-    assert float(loss) == pytest.approx(0, abs=1e-6)
+    assert loss.item() == pytest.approx(0, abs=1e-6)
     assert max(float(p.grad.abs().max()) for p in found.model.parameters() if p.grad is not None) < 1e-5
 
 

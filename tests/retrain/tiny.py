@@ -146,7 +146,7 @@ def settings_of(home: Path, *, base: str = "base", **training: Any) -> MlmSettin
     return MlmSettings(
         base=str(home / base),
         words=WORDS,
-        prompts=Prompts(complaint_frames=()) if hasattr(Prompts(), "complaint_frames") else Prompts(),
+        prompts=Prompts(),
         objective=Objective(),
         training=Training(**(usual | training)),
         gate=MEASURED_BY_LOSS,

@@ -72,7 +72,9 @@ def test_too_few_rows_are_told_before_a_base_is_made(tmp_path):
     columns |= {"batch": ["ab" * 32], "file": ["new.csv"], "row": [1], "id": ["r1"]}
     RetrainingSet(project.retraining).add(pa.table(columns), "20261119-101010-abcdef")
     found = retrained(project)
-    assert found == Untrained("the checks gathered 1 positive rows; 32 are the least", "Give more --rows.")
+    assert found == Untrained(
+        "the checks gathered 1 positive rows to learn from; 32 are the least", "Give more --rows."
+    )
     assert not (project.cache / "base").exists()
 
 
