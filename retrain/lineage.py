@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,37 @@ from monitor.retraining_set import ROWS, RetrainingSet
 from retrain.data import is_held_out
 from retrain.results import TrainingResult
 
-TRAIN, HELD_OUT, SET_ASIDE, EXCLUDED = "train", "held out", "set aside", "rejected"
-"""What became of a row: learnt from; measured on; an answer to one of the gate's prompts; rejected by a person."""
+TRAIN, HELD_OUT, NOT_USED, SET_ASIDE, EXCLUDED = "train", "held out", "not used", "set aside", "rejected"
+"""What became of a row: learnt from; kept from learning; of a role that the recipe does not learn from; an answer to
+one of the gate's prompts; rejected by a person."""
 
 _NAMES = ("text_hash", "role", "reasons", "kind", "batch", "file", "row", "id", "run_id")
 SCHEMA = pa.schema([*(ROWS.field(name) for name in _NAMES), pa.field("use", pa.string())])
 """The columns: those of the retraining set that say where a row comes from, and its use. Its text stays there."""
+
+
+@dataclass(frozen=True)
+class Fates:
+    """By what it is decided what becomes of a row."""
+
+    held_out: float
+    """Share of the texts (0–1) that no training sees."""
+    is_answer: Callable[[str], bool]
+    """Whether a text answers one of the gate's prompts."""
+    excluded: frozenset[str] = frozenset()
+    """Hashes of texts that a person rejected."""
+    roles: frozenset[str] = frozenset()
+    """Roles whose rows are learnt from."""
+
+    def use(self, text: str, digest: str, role: str) -> str:
+        """What becomes of a row."""
+        if self.is_answer(text):
+            return SET_ASIDE
+        if digest in self.excluded:
+            return EXCLUDED
+        if is_held_out(digest, self.held_out):
+            return HELD_OUT
+        return TRAIN if role in self.roles else NOT_USED
 
 
 @dataclass(frozen=True)
@@ -28,8 +53,7 @@ class Lineage:
 
     retraining_set: RetrainingSet
     parts: tuple[str, ...]
-    use: Callable[[str, str], str]
-    """Text and its hash → what became of the row."""
+    fates: Fates
 
     def write(self, file: Path) -> dict[str, int]:
         """Write one row for each to a parquet file; gives rule → rows that it chose and that were learnt from."""
@@ -45,32 +69,14 @@ class Lineage:
         for name in self.parts:
             with pq.ParquetFile(there[name]) as part:
                 for batch in part.iter_batches(50_000, columns=[*_NAMES, "text"]):
-                    pairs = zip(batch.column("text").to_pylist(), batch.column("text_hash").to_pylist(), strict=True)
-                    used = pa.array([self.use(text, digest) for text, digest in pairs], pa.string())
+                    rows = zip(*(batch.column(name).to_pylist() for name in ("text", "text_hash", "role")), strict=True)
+                    used = pa.array([self.fates.use(*row) for row in rows], pa.string())
                     yield pa.RecordBatch.from_arrays([*(batch.column(n) for n in _NAMES), used], schema=SCHEMA)
 
 
-def lineage(
-    retraining_set: RetrainingSet, result: TrainingResult, is_answer: Callable[[str], bool], excluded: frozenset[str]
-) -> Lineage:
+def lineage(retraining_set: RetrainingSet, result: TrainingResult, fates: Fates) -> Lineage:
     """What became of the rows of the parts that a training read."""
-    share = _share(result.settings)
-
-    def use(text: str, digest: str) -> str:
-        if is_answer(text):
-            return SET_ASIDE
-        if digest in excluded:
-            return EXCLUDED
-        return HELD_OUT if is_held_out(digest, share) else TRAIN
-
-    return Lineage(retraining_set, result.data.parts, use)
-
-
-def _share(settings: Mapping[str, object]) -> float:
-    training = settings["training"]
-    if not isinstance(training, Mapping):
-        raise TypeError("the settings of a training have no part 'training'")
-    return float(training["held_out"])
+    return Lineage(retraining_set, result.data.parts, fates)
 
 
 def _rules(batch: pa.RecordBatch) -> Iterator[str]:

@@ -30,11 +30,23 @@ from expectations.errors import ShopmonError
 from monitor.retraining_set import RetrainingSet, text_hash
 from retrain import checkpoints, processes
 from retrain.base import Base, load_base
-from retrain.data import FEWEST, Cutting, Gathered, by_rule, cut, gathered, is_held_out, of_role, of_texts, split
+from retrain.data import (
+    FEWEST,
+    Cutting,
+    Gathered,
+    by_rule,
+    cut,
+    gathered,
+    is_held_out,
+    of_role,
+    of_texts,
+    spelling,
+    split,
+)
 from retrain.evaluation import EvaluationSets, measure, prompt_sets
 from retrain.gate import judge, score
 from retrain.general_text import GeneralText, general_text
-from retrain.lineage import lineage
+from retrain.lineage import Fates, lineage
 from retrain.loading import MaskedModel, load_masked_lm
 from retrain.masking import Alphabet
 from retrain.metrics import FILE_NAME, Metrics, plain
@@ -72,6 +84,7 @@ _FINAL_ROWS = 4
 """Times as many rows are measured at the end as on the way."""
 _LONGEST_FRAMED, _MOST_FRAMED = 200, 10_000
 """Characters of a negative row that is made a complaint, and how many rows are: a sentence each, not a whole review."""
+_ROLES = ("positive", "negative", "counterfactual", "replay")
 _VERSIONS = ("shopmon", "torch", "transformers", "tokenizers", "datasets", "accelerate", "safetensors")
 
 Progress = Callable[[TrainingProgress], None]
@@ -198,10 +211,11 @@ def _trained(asked_for: Asked, work: Work) -> TrainingResult:
 
 def _base(asked_for: Asked) -> Base:
     settings = asked_for.settings
+    answers = _is_gate(settings)
     return load_base(
         settings.base,
         asked_for.cache,
-        project_texts=asked_for.project_texts,
+        project_texts=[text for text in asked_for.project_texts if not answers(text)],
         general=settings.general_text,
         held_out=settings.training.held_out,
         progress=asked_for.progress,
@@ -243,7 +257,8 @@ def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: A
 
     settings, cache, share = asked_for.settings, asked_for.cache, asked_for.settings.training.held_out
     kept, aside = _without_answers(found, asked_for)
-    project = tuple(text for text in asked_for.project_texts if not _is_gate(settings)(text))
+    answers = _is_gate(settings)
+    project = tuple(text for text in asked_for.project_texts if not answers(text))
     rows, held = split(cut(kept, cutting, cache, key=f"{found.sha256}{len(kept)}{_key(asked_for)}"), share)
     own, own_held = split(_texts(project, cutting, cache), share)
     prose, prose_held = split(_texts(general.passages, cutting, cache), share)
@@ -264,7 +279,7 @@ def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: A
         padding=cutting.tokenizer.pad_token_id,
     )
     used = DataUsed(
-        rows=dict(Counter(rows["role"])),
+        rows={role: count for role, count in Counter(rows["role"]).items() if role in roles(settings.objective)},
         held_out=dict(Counter(held["role"])),
         general=len(prose),
         general_source=general.source,
@@ -354,6 +369,22 @@ def _parts(objective: Objective, rows: Dataset, prompts: Dataset, own: Dataset, 
     if objective.replay_kl:
         parts["replay"] = concatenate_datasets([of_role(rows, "replay"), own, prose])
     return parts
+
+
+def roles(objective: Objective) -> frozenset[str]:
+    """The roles whose rows are learnt from.
+
+    >>> sorted(roles(Objective(recipe=Recipe.PLAIN)))
+    ['positive']
+    """
+    if objective.recipe is not Recipe.FULL:
+        return frozenset({"positive"} if objective.recipe is Recipe.PLAIN else _ROLES)
+    without = {
+        "negative": objective.unlikelihood,
+        "counterfactual": objective.counterfactual_kl,
+        "replay": objective.replay_kl,
+    }
+    return frozenset(role for role in _ROLES if without.get(role, 1.0))
 
 
 def _check_enough(parts: Mapping[str, Dataset], asked_for: Asked) -> None:
@@ -481,7 +512,7 @@ def _measured(
     notes: tuple[str, ...] = ()
     if champion is not None:
         there = load_masked_lm(champion)
-        if there.tokenizer.backend_tokenizer.to_str() == base.tokenizer.backend_tokenizer.to_str():
+        if spelling(there.tokenizer) == spelling(base.tokenizer):
             models[Role.CHAMPION] = there
         else:  # it fills other pieces: its perplexity says something else
             notes = ("the champion has another vocabulary: it was not measured, and the gate asks only the base",)
@@ -492,7 +523,7 @@ def _registered(asked_for: Asked, result: TrainingResult, candidate: MaskedModel
     """Keep the model with all that is known of it, and let it take the champion's place if it may."""
     asked_for.progress(TrainingProgress("keeping the model"))
     registry = asked_for.registry
-    rows = lineage(asked_for.retraining_set, result, _is_gate(asked_for.settings), asked_for.excluded)
+    rows = lineage(asked_for.retraining_set, result, _fates(asked_for))
     with registry.adding(TASK, result.model_id) as folder:
         candidate.model.to(torch.float32).save_pretrained(folder)
         candidate.tokenizer.save_pretrained(folder)
@@ -506,6 +537,13 @@ def _registered(asked_for: Asked, result: TrainingResult, candidate: MaskedModel
     _promoted(registry, told)
     work.done()
     return told
+
+
+def _fates(asked_for: Asked) -> Fates:
+    """What became of the rows."""
+    settings = asked_for.settings
+    share = settings.training.held_out
+    return Fates(share, _is_gate(settings), asked_for.excluded, roles(settings.objective))
 
 
 def _promoted(registry: Registry, result: TrainingResult) -> None:

@@ -21,7 +21,7 @@ from retrain.masked_head import logits_at
 from retrain.settings import Objective
 
 _LEAST = 1e-6
-"""Probability that is always left to the other words, so that a logarithm stays finite."""
+"""Nats by which a word of several pieces is always less than certain, so that a logarithm stays finite."""
 
 
 class Part(IntEnum):
@@ -111,13 +111,12 @@ class Learner(nn.Module):
         losses = []
         single, several = part == Part.UNWANTED, part == Part.UNWANTED_WORD
         if single.any():
-            said = torch.softmax(logits[single], dim=-1)[:, self.unwanted].sum(-1)
-            losses.append(-torch.log((1 - said).clamp_min(_LEAST)))
+            losses.append(unlikelihood(logits[single], self.unwanted))
         if several.any():
             token = torch.log_softmax(logits[several], dim=-1).gather(1, group["target"][several, None]).squeeze(1)
             _, number = torch.unique(group["gap"][several], return_inverse=True)
             joint = token.new_zeros(int(number.max()) + 1).index_add(0, number, token)
-            losses.append(-torch.log((1 - joint.exp()).clamp_min(_LEAST)))
+            losses.append(-torch.log(-torch.expm1(joint.clamp_max(-_LEAST))))
         return torch.cat(losses) if losses else logits.new_zeros(0)
 
     def _divergences(self, logits: Tensor, inputs: tuple[Tensor, Tensor, Tensor], part: Tensor) -> dict[str, Tensor]:
@@ -141,6 +140,18 @@ class Learner(nn.Module):
 
 
 _KEPT = {"counterfactual_kl": Part.COUNTERFACTUAL, "replay_kl": Part.REPLAY}
+
+
+def unlikelihood(logits: Tensor, unwanted: Tensor) -> Tensor:
+    """-log(1 - P) in nats of n distributions, given as logits (n, vocabulary); P is that of all unwanted tokens.
+
+    It is taken from the logits of the other tokens: however sure a model is of an unwanted word, it can still unlearn it.
+
+    >>> unlikelihood(torch.zeros(1, 4), torch.tensor([0, 1])).exp().round().tolist()
+    [2.0]
+    """
+    others = logits.index_fill(1, unwanted, float("-inf"))
+    return torch.logsumexp(logits, dim=-1) - torch.logsumexp(others, dim=-1)
 
 
 def kl_divergence(base: Tensor, model: Tensor) -> Tensor:

@@ -246,7 +246,7 @@ class RetrainSettings(_Section):
     """Steps at most, whatever `epochs` says."""
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Rows of a step, over all roles and processes; less where memory is short."""
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 3e-4
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     """Of AdamW, at its highest; lower for a base that is much larger than DistilBERT."""
     max_length: Annotated[int, Field(ge=8)] = 128
     """Tokens of a row; longer texts become several rows, since a step's time grows with the longest."""

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.retraining_set import RetrainingSet, text_hash
 from retrain.data import is_held_out
-from retrain.lineage import EXCLUDED, HELD_OUT, SCHEMA, SET_ASIDE, TRAIN, lineage
+from retrain.lineage import EXCLUDED, HELD_OUT, NOT_USED, SCHEMA, SET_ASIDE, TRAIN, Fates, lineage
 from retrain.prompts import is_answer
 from retrain.results import BaseUsed, DataUsed, TrainingResult
 
@@ -41,7 +41,9 @@ def result(there, *, share=0.1):
 
 
 def written(tmp_path, there, told=None, *, answers=lambda _: False, excluded=frozenset()):
-    rules = lineage(there, told or result(there), answers, excluded).write(tmp_path / "lineage.parquet")
+    told = told or result(there)
+    fates = Fates(told.settings["training"]["held_out"], answers, excluded, frozenset({"positive"}))
+    rules = lineage(there, told, fates).write(tmp_path / "lineage.parquet")
     return pq.read_table(tmp_path / "lineage.parquet"), rules
 
 
@@ -97,7 +99,8 @@ def test_the_share_that_is_held_out_is_that_of_the_training(tmp_path):
     assert set(table["use"].to_pylist()) == {HELD_OUT}
 
 
-def test_a_result_without_its_settings_is_refused(tmp_path):
-    there = gathered(tmp_path / "set", TEXTS[:1])
-    with pytest.raises((TypeError, KeyError)):
-        lineage(there, replace(result(there), settings={"training": 7}), lambda _: False, frozenset())
+def test_rows_of_a_role_that_is_not_learnt_from_are_not_used():
+    fates = Fates(0.1, lambda _: False, frozenset(), frozenset({"positive"}))
+    assert fates.use("text", "ff" * 32, "negative") == NOT_USED
+    assert fates.use("text", "ff" * 32, "positive") == TRAIN
+    assert fates.use("text", "00" * 32, "negative") == HELD_OUT
