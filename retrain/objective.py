@@ -145,7 +145,7 @@ _KEPT = {"counterfactual_kl": Part.COUNTERFACTUAL, "replay_kl": Part.REPLAY}
 def unlikelihood(logits: Tensor, unwanted: Tensor) -> Tensor:
     """-log(1 - P) in nats of n distributions, given as logits (n, vocabulary); P is that of all unwanted tokens.
 
-    It is taken from the logits of the other tokens: however sure a model is of an unwanted word, it can still unlearn it.
+    It is taken from the other tokens' logits: however sure a model is of an unwanted word, it can still unlearn it.
 
     >>> unlikelihood(torch.zeros(1, 4), torch.tensor([0, 1])).exp().round().tolist()
     [2.0]

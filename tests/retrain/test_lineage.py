@@ -1,11 +1,9 @@
 """From a model back to every row: where it came from, why it was chosen, and what became of it."""
 
 from collections import Counter
-from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from monitor.retraining_set import RetrainingSet, text_hash
 from retrain.data import is_held_out
