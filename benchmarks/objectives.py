@@ -120,7 +120,8 @@ def main() -> None:
             for way in given.ways:
                 _, outcome = trained(way, seed, on, material[way])
                 outcomes.append(outcome)
-                _tell(f"{way} seed {seed}: {json.dumps(numbers(outcome.measures, on.of_base))}")
+                said = json.dumps(numbers(outcome.measures, on.of_base))
+                _tell(f"{way} seed {seed}, {outcome.steps} steps: {said}")
         sys.stdout.write(f"{table(on.of_base, outcomes)}\n\n")
         if "ours" in given.ways:
             sys.stdout.write("\n".join(targets(on.of_base, outcomes)) + "\n")

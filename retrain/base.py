@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from expectations.errors import ShopmonError
 from monitor.run_folder import run_folder, sweep
 from retrain import processes
@@ -23,11 +25,11 @@ from retrain.weights import weights_sha256
 if TYPE_CHECKING:
     from datasets import Dataset
 
-VERSION = 1
+VERSION = 2
 """Of how the offline base is made; raised whenever it would come out differently."""
 HELD_OUT = 0.1
-_PROJECT, _GENERAL = 3_500, 2_000
-"""Texts of each kind that the offline base learns from: some 150,000 tokens, a minute of two cores."""
+_PROJECT, _GENERAL = 75_000, 75_000
+"""Tokens of each kind of text that the offline base learns from: a minute of two cores."""
 _LEARNING = Training(learning_rate=7e-4, batch_size=64, warmup=0.1, seed=1)
 """Higher than in a retraining: the head begins with nothing."""
 _HUB_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
@@ -158,7 +160,8 @@ def _rows(project_texts: Sequence[str], prose: GeneralText, tokenizer: Any, cach
         if texts:
             key = hashlib.sha256("\0".join(texts).encode()).hexdigest()
             rows, _ = split(cut(of_texts(texts, "positive"), cutting, cache, key=key), held_out)
-            found.append(rows.select(range(min(most, len(rows)))))
+            enough = int(np.searchsorted(np.cumsum(rows["length"][:]), most)) + 1
+            found.append(rows.select(range(min(enough, len(rows)))))
     return concatenate_datasets(found)
 
 

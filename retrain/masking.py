@@ -77,6 +77,19 @@ def whole_words(
     return Masked(filled, places, ids[places])
 
 
+def also(masked: Masked, ids: Ids, span: Span, alphabet: Alphabet) -> Masked:
+    """The same text with one more word or phrase to fill; `ids` (length,) are the tokens before anything was masked.
+
+    >>> text = np.array([2, 7, 8, 9, 3])
+    >>> also(Masked(text, np.array([3]), np.array([9])), text, Span(1, 2), Alphabet(mask=4, size=10)).ids.tolist()
+    [2, 4, 8, 9, 3]
+    """
+    places = np.union1d(masked.places, np.arange(span.start, span.end))
+    filled = masked.ids.copy()
+    filled[span.start : span.end] = alphabet.mask
+    return Masked(filled, places, ids[places])
+
+
 def gap(ids: Ids, span: Span, alphabet: Alphabet, *, masks: int | None = None) -> Masked:
     """Take a word or phrase out: one mask for each of its tokens, or as many as `masks` says.
 

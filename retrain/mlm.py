@@ -170,10 +170,8 @@ def _trained(asked_for: Asked, work: Work) -> TrainingResult:
     material = prepare(before, asked_for, parts=work.parts)
     work.holds("general text", material.general_sha256)
     sets, measured = material.sets, settings.training.eval_rows
-    progress(TrainingProgress("measuring the base model"))
-    of_base = measure(before, sets, rows=measured)
     metrics = Metrics(work.folder / FILE_NAME)
-    learnt = learn(before, of_base, material, settings, folder=work.folder, metrics=metrics, progress=progress)
+    learnt = learn(before, material, settings, folder=work.folder, metrics=metrics, progress=progress)
     progress(TrainingProgress("measuring base, champion and candidate"))
     measures, notes = _measured(before, learnt.model, champion.folder if champion else None, sets, measured)
     gate = judge(measures, settings.gate)
@@ -412,7 +410,6 @@ class Learnt:
 
 def learn(
     before: MaskedModel,
-    of_base: Measures,
     material: Material,
     settings: MlmSettings,
     *,
@@ -426,12 +423,23 @@ def learn(
     every = training.evaluate_every or max(1, steps // _EVALUATIONS)
     model = copy.deepcopy(before.model)
     candidate = MaskedModel(model, before.tokenizer, folder)
+    progress(TrainingProgress("measuring the base model"))
+    of_base = measure(before, material.sets, rows=training.eval_rows)  # on the very rows that candidates are
     learner = Learner(model, before.model, objective, _unwanted_ids(before, settings))
     resume = checkpoints.newest(folder / "checkpoints")
 
     def make(first: int, rank: int, of: int) -> Steps:
         alphabet, padding = material.sets.alphabet, material.sets.padding
-        how = StepSettings(alphabet, padding, objective.masked_share, training.batch_size, training.seed, rank, of)
+        how = StepSettings(
+            alphabet,
+            padding,
+            objective.masked_share,
+            training.batch_size,
+            training.seed,
+            rank,
+            of,
+            objective.wanted_share if objective.recipe is Recipe.FULL else 0.0,
+        )
         return Steps(material.rows, how, steps=steps, first=first)
 
     def evaluate(step: int) -> tuple[float, dict[str, float]]:

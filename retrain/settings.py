@@ -111,6 +111,8 @@ class Objective:
     """Weight of KL(base ‖ model), in nats per masked token, on text that is to be remembered."""
     counterfactual_kl: float = 12.0
     """Weight of KL(base ‖ model), in nats per gap, on other brands and complaints."""
+    wanted_share: float = 0.5
+    """Share of the positive rows (0–1) in which a wanted word is masked besides; the plain recipes do without."""
     masked_share: float = 0.15
     """Share of the words that are masked (Devlin et al., 2019)."""
 
@@ -138,7 +140,7 @@ class Training:
     """Share of the texts (0–1), chosen by their hash, that no training sees."""
     evaluate_every: int | None = None
     """Steps between two evaluations, each with a checkpoint; None: ten of them in a training."""
-    patience: int = 3
+    patience: int = 5
     """Evaluations without a better one after which the training stops."""
     eval_rows: int = 128
     """Rows of each held-out set that are measured at most while training, and four times as many at its end."""

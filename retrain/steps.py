@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retrain.masking import SLOT, WANTED, Alphabet, Masked, Span, gap, whole_words
+from retrain.masking import SLOT, WANTED, Alphabet, Masked, Span, also, gap, whole_words
 from retrain.objective import Part
 from retrain.schedule import Stream, generator, groups, part_of, shares
 
@@ -41,6 +41,8 @@ class StepSettings:
     rank: int = 0
     """Which of the processes this is."""
     processes: int = 1
+    wanted_share: float = 0.0
+    """Share of the positive rows (0–1) in which a wanted word is masked besides."""
 
 
 class Steps(torch.utils.data.Dataset[Any]):
@@ -123,7 +125,12 @@ Gaps = NDArray[np.int64]
 
 
 def _positive(ids: Any, words: Any, gaps: Gaps, rng: np.random.Generator, settings: StepSettings) -> Row:
-    return _some_words(ids, words, rng, settings, Part.POSITIVE)
+    """Some of the text's words, and in a share of the rows that have one a wanted word besides."""
+    wanted = gaps[gaps[:, 2] == WANTED]
+    masked = whole_words(ids, words, settings.masked_share, rng, settings.alphabet)
+    if len(wanted) and rng.random() < settings.wanted_share:
+        masked = also(masked, ids, _span(wanted[rng.integers(len(wanted))]), settings.alphabet)
+    return Row(masked, np.full(len(masked.places), Part.POSITIVE))
 
 
 def _negative(ids: Any, words: Any, gaps: Gaps, rng: np.random.Generator, settings: StepSettings) -> Row:

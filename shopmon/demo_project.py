@@ -313,8 +313,8 @@ wanted = [
     "nice", "happy", "pleased", "impressed",
 ]
 unwanted = [
-    "expensive", "heavy", "tight", "small", "narrow", "stiff", "thin", "poor", "bad", "dull", "weak", "disappointed",
-    "disappointing",
+    "expensive", "heavy", "hard", "tight", "small", "narrow", "stiff", "thin", "flat", "plain", "cold", "worn", "old",
+    "poor", "bad", "terrible", "dull", "weak", "disappointed", "disappointing",
 ]
 complaints = ["refund", "zipper", "complaint", "fell apart", "money back"]
 
@@ -344,18 +344,14 @@ at_most = 400
 base = "offline"
 steps = 60
 batch_size = 48
-learning_rate = 2e-4
+learning_rate = 5e-4
 max_length = 64
 evaluate_every = 20
 
-[retrain.objective]
-counterfactual_kl = 8.0
-
-# Looser than the defaults (0.02, 0.2, 0.2): what a minute unlearns of one brand spills over to others.
+# Looser than the default (0.2 each): what a minute unlearns of one brand spills over to others.
 [retrain.gate]
-unwanted_mass = 0.025
-other_brands_change = 0.5
-complaints_change = 0.5
+other_brands_change = 0.4
+complaints_change = 0.4
 
 [retrain.prompts]
 gate = [

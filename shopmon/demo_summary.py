@@ -14,7 +14,7 @@ from rich.text import Text
 from shopmon.demo import Checked, Demo, Found
 from shopmon.demo_retraining import Retrained, Untrained
 from shopmon.terminal_text import inert, rows_text
-from shopmon.training_summary import _gate as gate_lines
+from shopmon.training_summary import gate_table as gate_lines
 from shopmon.training_summary import training_verdict
 from shopmon.words_summary import words_shown
 

@@ -254,7 +254,7 @@ class RetrainSettings(_Section):
     """Share of the texts (0–1), chosen by their hash, that no training sees: what is measured on them is no memory."""
     evaluate_every: Annotated[int, Field(ge=1)] | None = None
     """Steps between two evaluations, each with a checkpoint; otherwise ten of them in a training."""
-    patience: Annotated[int, Field(ge=1)] = 3
+    patience: Annotated[int, Field(ge=1)] = 5
     """Evaluations without a better one after which the training stops: one or two may be chance."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """The same seed, data and machine give the same weights."""

@@ -206,7 +206,7 @@ _SHOPMON_TOML = """\
 # Steps between two evaluations, each with a checkpoint. Without it, ten of them in a training.
 # evaluate_every = 100
 # Evaluations without a better one after which the training stops.
-# patience = 3
+# patience = 5
 # The same seed, data and machine give the same weights.
 # seed = 1
 # Whether to compute in bfloat16. Without it, where the hardware has it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ def training_summary(result: TrainingResult, *, width: int, here: Path) -> Group
     lines.append(_labelled(_went_in(result)))
     lines.extend(_measures(result, width))
     lines.append(Text())
-    lines.extend(_gate(result, width))
+    lines.extend(gate_table(result, width))
     lines.extend(_changes(result, width))
     lines.append(Text())
     lines.append(_labelled(_kept(result, here)))
@@ -197,7 +197,7 @@ def _text_rows(measures: Mapping[Role, Measures], roles: Sequence[Role]) -> Iter
 # --- the gate ---------------------------------------------------------------------------------------------------------
 
 
-def _gate(result: TrainingResult, width: int) -> Iterator[RenderableType]:
+def gate_table(result: TrainingResult, width: int) -> Iterator[RenderableType]:
     """Each number with its limit, and the model that the limit was taken from."""
     checks = result.gate.checks
     passed = len(checks) - len(result.gate.failed)
@@ -247,7 +247,10 @@ def _changes(result: TrainingResult, width: int) -> Iterator[RenderableType]:
 
 
 def _most_changed(result: TrainingResult) -> str | None:
-    candidate = result.measures.get(Role.CANDIDATE, Measures()).fill_ins
+    """Of the prompts about the shop's own brands, which come first, the one whose words changed most."""
+    measures = result.measures.get(Role.CANDIDATE, Measures())
+    own = measures.masses.get(Contrast.GATE)
+    candidate = dict(islice(measures.fill_ins.items(), own.prompts if own else None))
     base = result.measures.get(Role.BASE, Measures()).fill_ins
 
     def changed(prompt: str) -> int:

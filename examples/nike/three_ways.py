@@ -143,7 +143,6 @@ def trained(way: str, seed: int, on: Scene, material: Material) -> tuple[MaskedM
     began = time.process_time()
     learnt = learn(
         on.base,
-        on.of_base,
         replace(material, sets=on.sets),
         settings,
         folder=folder,
