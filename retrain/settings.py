@@ -105,13 +105,13 @@ class Objective:
     """What is minimised: cross-entropy on positive rows, plus these parts, each weighed (no unit)."""
 
     recipe: Recipe = Recipe.FULL
-    unlikelihood: float = 5.0
+    unlikelihood: float = 6.0
     """Weight of -log(1 - P(unwanted)) in the gaps of negative rows (Welleck et al., 2020)."""
-    replay_kl: float = 1.0
+    replay_kl: float = 4.0
     """Weight of KL(base ‖ model), in nats per masked token, on text that is to be remembered."""
-    counterfactual_kl: float = 12.0
+    counterfactual_kl: float = 10.0
     """Weight of KL(base ‖ model), in nats per gap, on other brands and complaints."""
-    wanted_share: float = 0.5
+    wanted_share: float = 0.7
     """Share of the positive rows (0–1) in which a wanted word is masked besides; the plain recipes do without."""
     masked_share: float = 0.15
     """Share of the words that are masked (Devlin et al., 2019)."""

@@ -344,14 +344,16 @@ at_most = 400
 base = "offline"
 steps = 60
 batch_size = 48
-learning_rate = 5e-4
+learning_rate = 4e-4
 max_length = 64
 evaluate_every = 20
 
-# Looser than the default (0.2 each): what a minute unlearns of one brand spills over to others.
+# Looser than the defaults (0.02, 0.2, 0.2, 1.1): what a minute unlearns of one brand spills over to others.
 [retrain.gate]
-other_brands_change = 0.4
-complaints_change = 0.4
+unwanted_mass = 0.045
+other_brands_change = 0.45
+complaints_change = 0.45
+general_perplexity = 1.2
 
 [retrain.prompts]
 gate = [

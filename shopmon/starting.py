@@ -219,11 +219,13 @@ _SHOPMON_TOML = """\
 # "full"; or "plain" and "plain_all", to repeat older experiments: cross-entropy on the positive rows, or on all.
 # recipe = "full"
 # Unwanted words are unlearned in negative rows.
-# unlikelihood = 5.0
+# unlikelihood = 6.0
 # Text in general is remembered.
-# replay_kl = 1.0
+# replay_kl = 4.0
 # Other brands and complaints keep the base's answers.
-# counterfactual_kl = 12.0
+# counterfactual_kl = 10.0
+# Share (0-1) of positive rows in which a wanted word is masked beside others.
+# wanted_share = 0.7
 
 # Sentences with one [MASK] each; {{brand}} stands for every brand that is asked. The gate measures with its own,
 # which no training sees: no prompt may stand in two lists.
