@@ -65,7 +65,7 @@ from retrain.results import (
     TrainingProgress,
     TrainingResult,
 )
-from retrain.settings import MlmSettings, Objective, Recipe
+from retrain.settings import MASK, MlmSettings, Objective, Recipe
 from retrain.steps import Steps, StepSettings
 from retrain.training import Fitted, Fitting, Told, check_trackers, fit
 from retrain.weights import weights_sha256
@@ -315,7 +315,7 @@ def _texts(texts: Sequence[str], cutting: Cutting, cache: Path) -> Dataset:
 
 
 def _training_prompts(settings: MlmSettings) -> Dataset:
-    """Prompts to learn from: of the brands, what not to say; of others, and in complaints, what the base says."""
+    """Prompts to learn from: of the brands, what not to say and what to say; else, what the base says."""
     prompts, words = settings.prompts, settings.words
     about = asked(prompts.training, words.brands)
     others = asked([p for p in prompts.training if "{brand}" in p], words.other_brands)
@@ -325,6 +325,7 @@ def _training_prompts(settings: MlmSettings) -> Dataset:
     return concatenate_datasets(
         [
             of_texts(about, "negative", "training prompts"),
+            of_texts([p.replace(MASK, word) for p in about for word in words.wanted], "positive", "training prompts"),
             of_texts(others, "counterfactual", "training prompts"),
             of_texts(complaints, "counterfactual", "training complaints"),
         ]
@@ -360,7 +361,7 @@ def _parts(objective: Objective, rows: Dataset, prompts: Dataset, own: Dataset, 
         return {"positive": rows}
     if objective.recipe is Recipe.PLAIN:
         return {"positive": of_role(rows, "positive")}
-    parts = {"positive": of_role(rows, "positive")}
+    parts = {"positive/rows": of_role(rows, "positive"), "positive/prompts": of_role(prompts, "positive")}
     for name, weight in (("negative", objective.unlikelihood), ("counterfactual", objective.counterfactual_kl)):
         if weight:
             parts |= by_rule(concatenate_datasets([of_role(rows, name), of_role(prompts, name)]), name)
@@ -385,8 +386,13 @@ def roles(objective: Objective) -> frozenset[str]:
     return frozenset(role for role in _ROLES if without.get(role, 1.0))
 
 
+def positive(parts: Mapping[str, Dataset]) -> int:
+    """How many positive rows there are to learn from, prompts left out."""
+    return sum(len(rows) for name, rows in parts.items() if name in ("positive", "positive/rows"))
+
+
 def _check_enough(parts: Mapping[str, Dataset], asked_for: Asked) -> None:
-    there = len(parts["positive"])
+    there = positive(parts)
     if there < FEWEST:
         raise ShopmonError(
             f"the retraining set in {asked_for.retraining_set.folder} has {there} positive rows to learn from; "
@@ -419,7 +425,7 @@ def learn(
 ) -> Learnt:
     """Train a copy of a model on the material; from the newest checkpoint in the folder, if there is one."""
     training, objective = settings.training, settings.objective
-    steps = steps_of(settings, len(material.rows["positive"]))
+    steps = steps_of(settings, positive(material.rows))
     every = training.evaluate_every or max(1, steps // _EVALUATIONS)
     model = copy.deepcopy(before.model)
     candidate = MaskedModel(model, before.tokenizer, folder)
