@@ -431,7 +431,8 @@ def learn(
     candidate = MaskedModel(model, before.tokenizer, folder)
     progress(TrainingProgress("measuring the base model"))
     of_base = measure(before, material.sets, rows=training.eval_rows)  # on the very rows that candidates are
-    learner = Learner(model, before.model, objective, _unwanted_ids(before, settings))
+    words = settings.words
+    learner = Learner(model, before.model, objective, _ids(before, words.unwanted), _ids(before, words.wanted))
     resume = checkpoints.newest(folder / "checkpoints")
 
     def make(first: int, rank: int, of: int) -> Steps:
@@ -476,8 +477,9 @@ def steps_of(settings: MlmSettings, positive: int) -> int:
     return max(1, math.ceil(training.epochs * positive / max(1, training.batch_size // 2)))
 
 
-def _unwanted_ids(model: MaskedModel, settings: MlmSettings) -> list[int]:
-    return sorted(set(spelled(model.tokenizer, settings.words.unwanted).single.values()))
+def _ids(model: MaskedModel, words: Sequence[str]) -> list[int]:
+    """The tokens of words of one piece."""
+    return sorted(set(spelled(model.tokenizer, words).single.values()))
 
 
 def _first_line(

@@ -3,7 +3,7 @@
 - positive rows: cross-entropy at masked words, in nats (Devlin et al., BERT, 2019);
 - negative rows: unlikelihood in the gap of an unwanted word, -log(1 - P), where P is the probability of all unwanted
   words of one piece, or that of the word itself where it has several (Welleck et al., Neural Text Generation with
-  Unlikelihood Training, 2020);
+  Unlikelihood Training, 2020); and, in gaps of one mask, -log of the probability of all wanted words of one piece;
 - counterfactual and replayed rows: KL(base ‖ model), so that what the base says there stays (Li and Hoiem, Learning
   without Forgetting, 2016; with the base's whole distribution as in Hinton et al., 2015).
 """
@@ -39,6 +39,7 @@ class Part(IntEnum):
 PARTS = {
     "positive": (Part.POSITIVE,),
     "unlikelihood": (Part.UNWANTED, Part.UNWANTED_WORD),
+    "wanted_likelihood": (Part.UNWANTED,),
     "counterfactual_kl": (Part.COUNTERFACTUAL,),
     "replay_kl": (Part.REPLAY,),
 }
@@ -48,20 +49,33 @@ PARTS = {
 class Learner(nn.Module):
     """A model that learns, beside the one that it must not forget."""
 
-    def __init__(self, model: nn.Module, base: nn.Module | None, objective: Objective, unwanted: Sequence[int]) -> None:
-        """`base` is frozen and answers KL; None where no part needs it. `unwanted` are tokens of one-piece words."""
+    def __init__(
+        self,
+        model: nn.Module,
+        base: nn.Module | None,
+        objective: Objective,
+        unwanted: Sequence[int],
+        wanted: Sequence[int] = (),
+    ) -> None:
+        """`base` is frozen and answers KL; None where no part needs it.
+
+        `unwanted` and `wanted` are tokens of one-piece words.
+        """
         super().__init__()
         self.model = model
         self.weights = {
             "positive": 1.0,
             "unlikelihood": objective.unlikelihood,
+            "wanted_likelihood": objective.wanted_likelihood,
             "counterfactual_kl": objective.counterfactual_kl,
             "replay_kl": objective.replay_kl,
         }
         # Not submodules: neither is trained, kept or sent to other processes.
         object.__setattr__(self, "base", base)
         self.unwanted: Tensor
+        self.wanted: Tensor
         self.register_buffer("unwanted", torch.tensor(list(unwanted), dtype=torch.long), persistent=False)
+        self.register_buffer("wanted", torch.tensor(list(wanted), dtype=torch.long), persistent=False)
 
     def forward(self, groups: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """The loss, and each part's mean before it is weighed, over several paddings of one step.
@@ -101,6 +115,9 @@ class Learner(nn.Module):
         at = part == Part.POSITIVE
         if at.any():
             found["positive"] = nn.functional.cross_entropy(logits[at], group["target"][at], reduction="none")
+        gaps = part == Part.UNWANTED
+        if gaps.any() and len(self.wanted) and self.weights["wanted_likelihood"]:
+            found["wanted_likelihood"] = likelihood(logits[gaps], self.wanted)
         unwanted = self._unlikelihood(logits, group)
         if len(unwanted):
             found["unlikelihood"] = unwanted
@@ -140,6 +157,15 @@ class Learner(nn.Module):
 
 
 _KEPT = {"counterfactual_kl": Part.COUNTERFACTUAL, "replay_kl": Part.REPLAY}
+
+
+def likelihood(logits: Tensor, wanted: Tensor) -> Tensor:
+    """-log P in nats of n distributions, given as logits (n, vocabulary); P is that of all wanted tokens.
+
+    >>> likelihood(torch.zeros(1, 4), torch.tensor([0, 1])).exp().round().tolist()
+    [2.0]
+    """
+    return torch.logsumexp(logits, dim=-1) - torch.logsumexp(logits[:, wanted], dim=-1)
 
 
 def unlikelihood(logits: Tensor, unwanted: Tensor) -> Tensor:

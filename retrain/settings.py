@@ -107,6 +107,8 @@ class Objective:
     recipe: Recipe = Recipe.FULL
     unlikelihood: float = 6.0
     """Weight of -log(1 - P(unwanted)) in the gaps of negative rows (Welleck et al., 2020)."""
+    wanted_likelihood: float = 0.5
+    """Weight of -log P(wanted) in the same gaps: unlikelihood says what not to say there, and this what instead."""
     replay_kl: float = 4.0
     """Weight of KL(base ‖ model), in nats per masked token, on text that is to be remembered."""
     counterfactual_kl: float = 10.0

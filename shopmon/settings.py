@@ -178,6 +178,8 @@ class ObjectiveSettings(_Section):
     unlikelihood: Weight = 6.0
     """Weight of -log(1 - P(unwanted)) in the gaps of negative rows. Of these four, what kept all of the Nike
     experiment's limits with three seeds (benchmarks/objectives.py)."""
+    wanted_likelihood: Weight = 0.5
+    """Weight of -log P(wanted) in the same gaps: unlikelihood says what not to say there, and this what instead."""
     replay_kl: Weight = 4.0
     """Weight of KL(base ‖ model), in nats per masked token, on text to be remembered: a token to keep counts
     as much as one to learn."""

@@ -220,6 +220,8 @@ _SHOPMON_TOML = """\
 # recipe = "full"
 # Unwanted words are unlearned in negative rows.
 # unlikelihood = 6.0
+# Weight of wanted words in the same gaps: what to say instead.
+# wanted_likelihood = 0.5
 # Text in general is remembered.
 # replay_kl = 4.0
 # Other brands and complaints keep the base's answers.

@@ -45,8 +45,8 @@ def made(monkeypatch):
     """How often the package was asked; what it gives is tiny, and so is what is learnt."""
     calls = []
     monkeypatch.setattr(offline_base, "converted", lambda: calls.append(1) or tiny())
-    monkeypatch.setattr(base, "_PROJECT", 40)
-    monkeypatch.setattr(base, "_GENERAL", 40)
+    monkeypatch.setattr(base, "_PROJECT", 600)
+    monkeypatch.setattr(base, "_GENERAL", 600)
     monkeypatch.setattr(base, "_LEARNING", Training(learning_rate=1e-3, batch_size=16, bf16=False))
     return calls
 
@@ -185,7 +185,7 @@ spec = importlib.util.spec_from_file_location("tests_of_base", sys.argv[1])
 tests = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tests)
 tests.offline_base.converted = tests.tiny
-tests.base._PROJECT = tests.base._GENERAL = 40
+tests.base._PROJECT = tests.base._GENERAL = 600
 tests.base._LEARNING = tests.Training(learning_rate=1e-3, batch_size=16, bf16=False)
 tests.base._learn = lambda *_: None
 tests.BertTokenizerFast.save_pretrained = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
@@ -212,7 +212,7 @@ def test_one_that_was_killed_while_it_was_kept_is_made_anew(tmp_path, made, gene
 
 @pytest.mark.slow
 def test_the_real_package_becomes_a_base(tmp_path, general, monkeypatch):
-    monkeypatch.setattr(base, "_PROJECT", 32)
-    monkeypatch.setattr(base, "_GENERAL", 32)
+    monkeypatch.setattr(base, "_PROJECT", 100_000)
+    monkeypatch.setattr(base, "_GENERAL", 100_000)
     found = load_base("offline", tmp_path / "c", project_texts=PROJECT, general=general)
     assert load_masked_lm(found.folder).vocabulary == 30_522

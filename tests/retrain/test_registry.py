@@ -454,14 +454,6 @@ def test_a_model_without_a_checksum_is_no_verified_one(registry: Registry) -> No
         registry.verify(registry.get(FIRST))
 
 
-def test_the_checksum_is_the_one_that_loading_says(registry: Registry, tmp_path: Path) -> None:
-    from retrain import loading
-
-    for name in ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "config.json"):
-        (tmp_path / name).write_bytes(name.encode())
-    assert weights_sha256(tmp_path) == loading.weights_sha256(tmp_path)
-
-
 def test_every_row_of_a_training_is_found_again(registry: Registry) -> None:
     rows = pa.table({"text_hash": ["aa"], "reasons": [["cheap"]], "file": ["new.csv"], "row": [7], "use": ["train"]})
     with registry.adding("mlm", FIRST) as folder:
