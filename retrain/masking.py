@@ -137,4 +137,4 @@ def _stands(phrase: tuple[int, ...], at: int, ids: Sequence[int], words: Sequenc
         return False
     begins = at == 0 or words[at - 1] != words[at]
     ends = end == len(ids) or words[end] != words[end - 1]
-    return begins and ends and words[at] != SPECIAL
+    return begins and ends and SPECIAL not in words[at:end]
