@@ -22,13 +22,14 @@ import logging
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "nike"))
 
 from corpus import DATA
-from three_ways import WAYS, Outcome, scene, trained
+from pydantic import TypeAdapter
+from three_ways import PROMPTS, WAYS, Outcome, scene, trained, words
 
 from retrain.results import Contrast, Measures, TextSet
 
@@ -97,6 +98,24 @@ def targets(base: Measures, outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"{'met   ' if met else 'MISSED'} {says}: {value:.3f} ({'≤' if at_most else '≥'} {limit})"
 
 
+def kept(file: Path, train: Callable[[], Outcome]) -> Outcome:
+    """What a training came to, from the file that an earlier call left, or made now and left there."""
+    adapter = TypeAdapter(Outcome)
+    if not file.exists():
+        file.write_bytes(adapter.dump_json(train()))
+    return adapter.validate_json(file.read_bytes())
+
+
+def prompts(base: Sequence[str], outcomes: Sequence[Outcome]) -> str:
+    """The likeliest words for the hackathon's prompts, with the first seed of each way."""
+    first = {one.way: one.words for one in reversed(outcomes)}
+    lines = {"base": base, **{way: first[way] for way in WAYS if way in first}}
+    return "\n".join(
+        f"{prompt}\n" + "\n".join(f"  {way:5} {found[number]}" for way, found in lines.items())
+        for number, prompt in enumerate(PROMPTS)
+    )
+
+
 def _tell(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
@@ -104,7 +123,7 @@ def _tell(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", default="offline", help="offline, a folder, or a name on the hub")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, help="of every way; otherwise as examples/nike/shopmon.toml says")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--data", type=Path, default=DATA, help=f"folder of the shop's three CSV files ({DATA})")
@@ -116,13 +135,14 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         on, material = scene(folder, given.data, given.base, given.steps)
         outcomes = []
-        for seed in range(1, given.seeds + 1):
+        for seed in given.seeds:
             for way in given.ways:
-                _, outcome = trained(way, seed, on, material[way])
+                outcome = kept(folder / f"{way}-{seed}.json", lambda: trained(way, seed, on, material[way]))  # noqa: B023
                 outcomes.append(outcome)
                 said = json.dumps(numbers(outcome.measures, on.of_base))
                 _tell(f"{way} seed {seed}, {outcome.steps} steps: {said}")
         sys.stdout.write(f"{table(on.of_base, outcomes)}\n\n")
+        sys.stdout.write(f"{prompts(list(words(on.base, on.settings)), outcomes)}\n\n")
         if "ours" in given.ways:
             sys.stdout.write("\n".join(targets(on.of_base, outcomes)) + "\n")
 

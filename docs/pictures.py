@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "check.svg"
 COMMAND = "shopmon check demo/new.parquet"
 """What README begins with, and what is drawn; the reference was set before."""
+WORDS = 'shopmon words "Very [MASK] Nike shoes." --top 5 --project demo'
 WIDTH = 100
 """Columns: what GitHub shows of a code block without a scroll bar."""
 
@@ -88,6 +91,8 @@ def answers() -> Iterator[Shown]:
     with TemporaryDirectory() as folder, contextlib.chdir(folder):
         # a process of its own, so that the checks below take as long as for whoever types them
         subprocess.run([sys.executable, "-m", "shopmon", "demo"], check=True, stdout=subprocess.DEVNULL)
+        for command in ("shopmon models --project demo", WORDS):
+            yield Shown("README.md", command, Text(typed(command)))
         own = summary(check("demo/new.parquet", project="demo"), width=WIDTH, here=Path.cwd())
         yield Shown("docs/edge-cases.md", f"{COMMAND} --project demo", own, "Edge cases")
         set_reference("demo/reference.parquet")
@@ -97,6 +102,13 @@ def answers() -> Iterator[Shown]:
         set_reference("demo/reference.parquet", by=["brand"])
         split = summary(check("demo/new.parquet", by=["brand"]), width=WIDTH, here=Path.cwd())
         yield Shown("docs/drift.md", f"{COMMAND} --by brand", split, "Drift")
+
+
+def typed(command: str) -> str:
+    """What a command answers on a terminal of `WIDTH` columns."""
+    environment = {**os.environ, "COLUMNS": str(WIDTH), "NO_COLOR": "1"}
+    line = [sys.executable, "-m", *shlex.split(command)]
+    return subprocess.run(line, check=True, env=environment, capture_output=True, text=True).stdout.rstrip()
 
 
 def drawn(shown: RenderableType) -> str:
@@ -123,7 +135,7 @@ def part_of(text: str, heading: str) -> str:
 
 def with_answer(page: str, command: str, text: str) -> str:
     """The page with another answer below the command. Raises ValueError if the command is not there exactly once."""
-    block = re.compile(rf"(^\$ {re.escape(command)}\n# exits 1\n).*?(^```$)", re.MULTILINE | re.DOTALL)
+    block = re.compile(rf"(^\$ {re.escape(command)}\n(?:# exits 1\n)?).*?(^```$)", re.MULTILINE | re.DOTALL)
     page, times = block.subn(lambda found: f"{found[1]}{text}\n{found[2]}", page)
     if times != 1:
         raise ValueError(f"`$ {command}` begins {times} console blocks, expected 1")

@@ -72,6 +72,8 @@ class Outcome:
     steps: int
     cpu_seconds: float
     measures: Measures
+    words: tuple[str, ...]
+    """The likeliest words for each of the hackathon's prompts."""
 
 
 def prepared_project(folder: Path, data: Path) -> tuple[Project, pa.Table]:
@@ -131,7 +133,7 @@ def scene(folder: Path, data: Path, base: str, steps: int | None) -> tuple[Scene
     return Scene(project, settings, model, common, of_base, folder / "work"), material
 
 
-def trained(way: str, seed: int, on: Scene, material: Material) -> tuple[MaskedModel, Outcome]:
+def trained(way: str, seed: int, on: Scene, material: Material) -> Outcome:
     """One way of training with one seed, measured on the common sets."""
     training = replace(on.settings.training, seed=seed)
     settings = replace(on.settings, training=training)
@@ -151,7 +153,7 @@ def trained(way: str, seed: int, on: Scene, material: Material) -> tuple[MaskedM
     spent = time.process_time() - began
     measures = measure(learnt.model, on.sets, rows=ROWS, fill_ins=True)
     shutil.rmtree(folder)
-    return learnt.model, Outcome(way, seed, learnt.fitted.step, spent, measures)
+    return Outcome(way, seed, learnt.fitted.step, spent, measures, tuple(words(learnt.model, on.settings)))
 
 
 def _tell(now: TrainingProgress) -> None:
@@ -176,8 +178,7 @@ def main() -> None:
         on, material = scene(Path(folder), given.data, given.base, given.steps)
         found = {"base": list(words(on.base, on.settings))}
         for way in WAYS:
-            model, _ = trained(way, 1, on, material[way])
-            found[way] = list(words(model, on.settings))
+            found[way] = list(trained(way, 1, on, material[way]).words)
     for number, prompt in enumerate(PROMPTS):
         sys.stdout.write(f"\n{prompt}\n")
         for way, lines in found.items():
