@@ -31,7 +31,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "check.svg"
 COMMAND = "shopmon check demo/new.parquet"
 """What README begins with, and what is drawn; the reference was set before."""
-WORDS = 'shopmon words "Very [MASK] Nike shoes." --top 5 --project demo'
 WIDTH = 100
 """Columns: what GitHub shows of a code block without a scroll bar."""
 
@@ -91,8 +90,8 @@ def answers() -> Iterator[Shown]:
     with TemporaryDirectory() as folder, contextlib.chdir(folder):
         # a process of its own, so that the checks below take as long as for whoever types them
         subprocess.run([sys.executable, "-m", "shopmon", "demo"], check=True, stdout=subprocess.DEVNULL)
-        for command in ("shopmon models --project demo", WORDS):
-            yield Shown("README.md", command, Text(typed(command)))
+        models = "shopmon models --project demo"
+        yield Shown("README.md", models, Text(typed(models)))
         own = summary(check("demo/new.parquet", project="demo"), width=WIDTH, here=Path.cwd())
         yield Shown("docs/edge-cases.md", f"{COMMAND} --project demo", own, "Edge cases")
         set_reference("demo/reference.parquet")
