@@ -90,7 +90,7 @@ def answers() -> Iterator[Shown]:
     with TemporaryDirectory() as folder, contextlib.chdir(folder):
         # a process of its own, so that the checks below take as long as for whoever types them
         subprocess.run([sys.executable, "-m", "shopmon", "demo"], check=True, stdout=subprocess.DEVNULL)
-        models = "shopmon models --project demo"
+        models = "shopmon models list --project demo"
         yield Shown("README.md", models, Text(typed(models)))
         own = summary(check("demo/new.parquet", project="demo"), width=WIDTH, here=Path.cwd())
         yield Shown("docs/edge-cases.md", f"{COMMAND} --project demo", own, "Edge cases")
