@@ -20,6 +20,7 @@ from typing import IO, Any, Self
 from expectations.errors import ShopmonError
 from monitor.run_folder import write_aside
 from retrain import processes
+from retrain.metrics import FILE_NAME
 from retrain.settings import MlmSettings
 
 log = logging.getLogger("shopmon.retrain")
@@ -73,8 +74,8 @@ class Work:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, Exception) and not any(self.folder.glob("checkpoints/*")) and processes.is_first():
-            self.done()  # nothing was learnt yet: what could not begin is not what a later --resume should take
+        if isinstance(error, Exception) and not (self.folder / FILE_NAME).exists() and processes.is_first():
+            self.done()  # not one step was taken: what could not begin is not what a later --resume should take
         self.held.close()
 
 
