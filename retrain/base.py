@@ -158,8 +158,7 @@ def _rows(project_texts: Sequence[str], prose: GeneralText, tokenizer: Any, cach
     found = []
     for texts, most in ((project_texts, _PROJECT), (prose.passages, _GENERAL)):
         if texts:
-            key = hashlib.sha256("\0".join(texts).encode()).hexdigest()
-            rows, _ = split(cut(of_texts(texts, "positive"), cutting, cache, key=key), held_out)
+            rows, _ = split(cut(of_texts(texts, "positive"), cutting, cache), held_out)
             enough = int(np.searchsorted(np.cumsum(rows["length"][:]), most)) + 1
             found.append(rows.select(range(min(enough, len(rows)))))
     return concatenate_datasets(found)

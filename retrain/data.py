@@ -110,7 +110,7 @@ class Gathered:
     """text, role, text_hash and reasons, memory-mapped."""
     parts: tuple[str, ...]
     sha256: str
-    """Of the rows' text hashes and roles, in order."""
+    """`digest_of` the rows."""
 
 
 def gathered(retraining_set: RetrainingSet, cache: Path, *, parts: Sequence[str] | None = None) -> Gathered:
@@ -136,11 +136,16 @@ def gathered(retraining_set: RetrainingSet, cache: Path, *, parts: Sequence[str]
         rows = Dataset.from_parquet(
             [str(there[name]) for name in names], columns=_COLUMNS, cache_dir=str(cache / "parquet")
         )
+    return Gathered(rows, names, digest_of(rows))
+
+
+def digest_of(rows: Dataset) -> str:
+    """What makes rows the same: the SHA-256, in hexadecimal, of their texts' hashes, roles and rules, in order."""
     digest = hashlib.sha256()
     for batch in rows.with_format("arrow").iter(50_000):
-        for name in ("role", "text_hash"):
-            digest.update("\0".join(batch.column(name).to_pylist()).encode())
-    return Gathered(rows, names, digest.hexdigest())
+        said = (batch.column(name).to_pylist() for name in ("text_hash", "role", "reasons"))
+        digest.update(json.dumps(list(said)).encode())
+    return digest.hexdigest()
 
 
 def of_texts(texts: Sequence[str], role: str, reason: str = "") -> Dataset:
@@ -152,23 +157,23 @@ def of_texts(texts: Sequence[str], role: str, reason: str = "") -> Dataset:
     return Dataset(pa.table([once, [role] * len(once), hashes, [[reason]] * len(once)], schema=_ROWS))
 
 
-def cut(rows: Dataset, cutting: Cutting, cache: Path, *, key: str, prompts: bool = False) -> Dataset:
+def cut(rows: Dataset, cutting: Cutting, cache: Path, *, prompts: bool = False) -> Dataset:
     """The rows as tokens; a text longer than `max_length` becomes several rows, so that nothing of it is lost.
 
     Only in `prompts` does `[MASK]` stand for a gap: in a text from data it is what the customer wrote.
 
     Columns: `ids` and `words` (the word each token belongs to, -1 for none), `gaps` (triples of start, end, and what
     stands there: `WANTED`, `UNWANTED` or `SLOT`), `role`, `rule` (the first that chose it), `text_hash`, `length`. Kept
-    in `cache` under the hash of `key`, of the tokenizer and of the words; a second call reads it from there.
+    in `cache` under the hash of the rows, of the tokenizer and of the words; a second call reads it from there.
     """
     from datasets import Dataset
 
-    name = hashlib.sha256(json.dumps([key, cutting.key, prompts]).encode()).hexdigest()
-    folder = cache / "tokens"
-    folder.mkdir(parents=True, exist_ok=True)
     cutter, features = _cutter(cutting, prompts), _features()
     if not len(rows):
         return Dataset.from_dict({name: [] for name in features}, features=features)
+    name = hashlib.sha256(json.dumps([digest_of(rows), cutting.key, prompts]).encode()).hexdigest()
+    folder = cache / "tokens"
+    folder.mkdir(parents=True, exist_ok=True)
     with _quiet():
         return rows.map(
             cutter,

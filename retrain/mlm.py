@@ -12,7 +12,6 @@ did) makes a model praise everybody, in complaints as well, and forget its Engli
 from __future__ import annotations
 
 import copy
-import hashlib
 import logging
 import math
 import shutil
@@ -257,12 +256,11 @@ def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: A
     kept, aside = _without_answers(found, asked_for)
     answers = _is_gate(settings)
     project = tuple(text for text in asked_for.project_texts if not answers(text))
-    rows, held = split(cut(kept, cutting, cache, key=f"{found.sha256}{len(kept)}{_key(asked_for)}"), share)
-    own, own_held = split(_texts(project, cutting, cache), share)
-    prose, prose_held = split(_texts(general.passages, cutting, cache), share)
-    key = repr(settings.prompts) + repr(settings.words)
-    prompts = cut(_training_prompts(settings), cutting, cache, key=key, prompts=True)
-    framed = cut(_framed(kept, settings), cutting, cache, key=f"framed{key}{found.sha256}{_key(asked_for)}")
+    rows, held = split(cut(kept, cutting, cache), share)
+    own, own_held = split(cut(of_texts(project, "replay"), cutting, cache), share)
+    prose, prose_held = split(cut(of_texts(general.passages, "replay"), cutting, cache), share)
+    prompts = cut(_training_prompts(settings), cutting, cache, prompts=True)
+    framed = cut(_framed(kept, settings), cutting, cache)
     parts = _parts(settings.objective, rows, concatenate_datasets([prompts, framed]), own, prose)
     _check_enough(parts, asked_for)
     sets = EvaluationSets(
@@ -288,10 +286,6 @@ def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: A
     return Material(parts, sets, used, general.sha256)
 
 
-def _key(asked_for: Asked) -> str:
-    return hashlib.sha256(repr((sorted(asked_for.excluded), asked_for.settings.prompts)).encode()).hexdigest()
-
-
 def _is_gate(settings: MlmSettings) -> Callable[[str], bool]:
     """Whether a text answers one of the gate's prompts: nobody may learn from it."""
     return is_answer([prompt for some in prompt_sets(settings.prompts, settings.words).values() for prompt in some])
@@ -307,11 +301,6 @@ def _without_answers(found: Gathered, asked_for: Asked) -> tuple[Dataset, int]:
         elif digest not in excluded:
             keep.append(at)
     return found.rows.select(keep), aside
-
-
-def _texts(texts: Sequence[str], cutting: Cutting, cache: Path) -> Dataset:
-    key = hashlib.sha256("\0".join(texts).encode()).hexdigest()
-    return cut(of_texts(texts, "replay"), cutting, cache, key=key)
 
 
 def _training_prompts(settings: MlmSettings) -> Dataset:

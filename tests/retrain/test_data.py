@@ -43,7 +43,7 @@ def cutting(tokenizer=None, *, max_length=32, words=WORDS):
 
 
 def cut_texts(tmp_path, texts, role="positive", how=None, **more):
-    return cut(of_texts(texts, role, "rule"), how or cutting(), tmp_path, key=repr((texts, role)), **more)
+    return cut(of_texts(texts, role, "rule"), how or cutting(), tmp_path, **more)
 
 
 def said(row, what):
@@ -244,7 +244,7 @@ def test_texts_without_a_letter_are_left_out_and_others_stand_once():
 
 def test_a_text_that_the_tokenizer_cleans_away_is_a_row_without_words(tmp_path):
     rows = of_texts(["nike"], "positive").map(lambda _: {"text": "\u200b\u0000"}, load_from_cache_file=False)
-    row = cut(rows, cutting(), tmp_path, key="cleaned")[0]
+    row = cut(rows, cutting(), tmp_path)[0]
     assert (row["ids"], row["words"], row["gaps"]) == ([2, 3], [-1, -1], [])
 
 
@@ -334,7 +334,7 @@ def test_rows_are_found_by_role_and_by_the_first_rule_that_chose_them(tmp_path):
     marked = rows.map(
         lambda row, at: {"role": ["a", "b", "a"][at], "reasons": [["x", "y"], [], ["y"]][at]}, with_indices=True
     )
-    found = cut(marked, cutting(), tmp_path, key="rules")
+    found = cut(marked, cutting(), tmp_path)
     assert list(of_role(found, "a")["rule"]) == ["x", "y"]
     assert len(of_role(found, "a", "b")) == 3
     assert {name: len(some) for name, some in by_rule(found, "part").items()} == {"part/": 1, "part/x": 1, "part/y": 1}
@@ -375,3 +375,11 @@ def test_memory_does_not_grow_with_the_texts(tmp_path):
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["rows"] == rows
     assert told["grown"] < 0.6 * rows * len(filler) / 2**20  # MiB; the texts alone are 200
+
+
+def test_rows_of_one_number_and_other_texts_are_never_taken_for_one_another(tmp_path):
+    one, other = (cut(of_texts([text], "negative"), cutting(), tmp_path) for text in ("nike shoes", "puma shoes"))
+    assert one["text_hash"] != other["text_hash"]
+    assert one["ids"] != other["ids"]
+    again = cut(of_texts(["nike shoes"], "counterfactual"), cutting(), tmp_path)
+    assert again["role"][:] == ["counterfactual"]

@@ -46,7 +46,7 @@ def _in_float32(monkeypatch):
 
 
 def rows(tokenizer, folder, texts):
-    return cut(of_texts(texts, "positive"), Cutting(tokenizer, 32, Words()), folder, key=repr(texts))
+    return cut(of_texts(texts, "positive"), Cutting(tokenizer, 32, Words()), folder)
 
 
 TEXTS = [" ".join(["nike", "shoes", "are", "very", "cheap"][at % 5] for at in range(number)) for number in range(3, 29)]
