@@ -16,7 +16,8 @@ from expectations.sql import quoted
 
 UNREADABLE = "unreadable"
 """The id under which records that could not be read stand beside the rules."""
-_OURS = ("shopmon_file", "shopmon_row", "shopmon_rules", "shopmon_tolerated", "shopmon_reason", "shopmon_raw")
+OURS = ("shopmon_file", "shopmon_row", "shopmon_rules", "shopmon_tolerated", "shopmon_reason", "shopmon_raw")
+"""The columns that stand before the file's own."""
 
 log = logging.getLogger("shopmon.quarantine")
 
@@ -124,7 +125,7 @@ def _everything_sql(batch: Batch) -> str:
 
 def _free(name: str) -> str:
     """A file's own column that is called like one of ours stands beside it under another name."""
-    return f"{name} (of the file)" if name.lower() in _OURS else name
+    return f"{name} (of the file)" if name.lower() in OURS else name
 
 
 def _path(path: Path) -> str:
