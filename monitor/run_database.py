@@ -9,11 +9,28 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, column, create_engine, event, inspect, make_url, select, table, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    MetaData,
+    TypeDecorator,
+    column,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError, StatementError
 
 from expectations.errors import RunStoreError
@@ -26,6 +43,8 @@ BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
 """How long a PostgreSQL server may take to answer (seconds)."""
 MIGRATION_LOCK = 0x73686F706D6F6E  # "shopmon" in ASCII, so that no other application takes the same number by chance
+METADATA = MetaData()
+"""The tables of the store, as the modules that fill them describe them."""
 
 _EXPECTED = "Expected sqlite:///FOLDER/runs.sqlite or postgresql://USER:PASSWORD@HOST:5432/DATABASE."
 
@@ -35,6 +54,23 @@ _UNSTORABLE = re.compile(
     r"|\\u(0000|001b|d[89a-f][0-9a-f]{2})"
 )
 _ESCAPED = re.compile(r"\\\\|\\u001b([0-9a-f]{4})")
+
+
+class Instant(TypeDecorator[datetime]):
+    """A time in UTC on both databases: SQLite keeps no zone, PostgreSQL answers in its session's."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """In UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """With its time zone, UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class _Sign(NamedTuple):
@@ -173,6 +209,13 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def one_at_a_time(connection: Connection, lock: int) -> None:
+    """Wait for whoever holds this lock, and hold it to the end of the transaction; in SQLite, `writing` holds it."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": lock})
+
+
 @contextmanager
 def told(url: URL) -> Iterator[None]:
     """Turn what a driver raises into a RunStoreError with advice, and without a password, SQL or a run's data."""
@@ -270,9 +313,7 @@ def _bring_up_to_date(engine: Engine, url: URL) -> None:
     if version == HEAD:
         return
     with writing(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION_LOCK})
+        one_at_a_time(connection, MIGRATION_LOCK)
         version = _version(connection)  # another process may have been faster
         if version is not None and version not in REVISIONS:
             raise RunStoreError(

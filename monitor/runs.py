@@ -17,16 +17,12 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
-    DateTime,
-    Dialect,
     Double,
     Engine,
     Index,
-    MetaData,
     Row,
     Table,
     Text,
-    TypeDecorator,
     func,
     insert,
     select,
@@ -36,7 +32,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.types import JSON
 
 from expectations.errors import RunStoreError
-from monitor.run_database import connect, parse_address, shown, to_json, told, writing
+from monitor.reviews import Reviews
+from monitor.run_database import METADATA, Instant, connect, parse_address, shown, to_json, told, writing
 
 STATUSES = ("passed", "failed", "error")
 """How a run can end: `error` means that it could not do its work."""
@@ -91,23 +88,7 @@ class Run(RunSummary):
     """The JSON result as `--json` gives it. PostgreSQL (JSONB) does not keep the order of its names."""
 
 
-class _Instant(TypeDecorator[datetime]):
-    """A time in UTC on both databases: SQLite keeps no zone, PostgreSQL answers in its session's."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
 _JSON = JSON().with_variant(JSONB(), "postgresql")
-METADATA = MetaData()
 RUNS = Table(
     "shopmon_runs",  # a PostgreSQL database may be shared with others
     METADATA,
@@ -115,7 +96,7 @@ RUNS = Table(
     Column("command", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("kind", Text),
-    Column("started_at", _Instant, nullable=False),
+    Column("started_at", Instant, nullable=False),
     Column("seconds", Double, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("quarantined", BigInteger, nullable=False),
@@ -127,7 +108,7 @@ RUNS = Table(
     Index("shopmon_runs_command", "command", "started_at"),
 )
 _SHORT = [column for column in RUNS.c if column.name != "document"]
-_NEWEST_FIRST = (RUNS.c.started_at.desc(), RUNS.c.run_id.desc())
+NEWEST_FIRST = (RUNS.c.started_at.desc(), RUNS.c.run_id.desc())
 
 
 def new_run_id(now: datetime) -> str:
@@ -205,14 +186,14 @@ class RunStore:
 
         Raises RunStoreError if there is none (naming near ones) or if several begin so (naming some).
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             full = self._resolve(connection, run_id)
             return _run(connection.execute(select(RUNS).where(RUNS.c.run_id == full)).one())
 
     def latest(self, command: str) -> Run | None:
         """The newest run of a command; None if there was none."""
-        newest = select(RUNS).where(RUNS.c.command == command).order_by(*_NEWEST_FIRST).limit(1)
-        with self._reading() as connection:
+        newest = select(RUNS).where(RUNS.c.command == command).order_by(*NEWEST_FIRST).limit(1)
+        with self.reading() as connection:
             row = connection.execute(newest).one_or_none()
         return None if row is None else _run(row)
 
@@ -226,12 +207,18 @@ class RunStore:
         """The newest runs first, without their documents; `limit=None` for all. Nothing recorded, nothing listed."""
         asked = {"command": command, "status": status, "kind": kind}
         chosen = [RUNS.c[name] == value for name, value in asked.items() if value is not None]
-        newest = select(*_SHORT).where(*chosen).order_by(*_NEWEST_FIRST).limit(limit)
-        with self._reading() as connection:
+        newest = select(*_SHORT).where(*chosen).order_by(*NEWEST_FIRST).limit(limit)
+        with self.reading() as connection:
             return tuple(RunSummary(**_fields(row)) for row in connection.execute(newest))
 
+    @property
+    def reviews(self) -> Reviews:
+        """What people decided about the rows that were gathered: in the same database, as long as it is open."""
+        return Reviews(self._engine, self._url)
+
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """A connection that reads; what the driver raises meanwhile becomes a RunStoreError, without passwords."""
         with told(self._url), self._engine.connect() as connection:
             yield connection
 
@@ -245,7 +232,7 @@ class RunStore:
             raise RunStoreError(
                 f"several runs begin with {wanted!r}: {_some(found, 5)}", advice="Give more of the run's id."
             )
-        recent = connection.execute(select(RUNS.c.run_id).order_by(*_NEWEST_FIRST).limit(1000)).scalars().all()
+        recent = connection.execute(select(RUNS.c.run_id).order_by(*NEWEST_FIRST).limit(1000)).scalars().all()
         raise _unknown(wanted, recent, shown(self._url))
 
 
