@@ -11,10 +11,11 @@ import fcntl
 import hashlib
 import os
 import re
+import sys
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -225,21 +226,29 @@ class RetrainingSet:
             roles.update(of_kind.column("role").to_pylist())
         return dict(roles.most_common())
 
-    def read(self, columns: Sequence[str] | None = None, *, kind: str | None = None) -> pa.RecordBatchReader:
+    def read(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        kind: str | None = None,
+        labels: Mapping[tuple[str, str], str] | None = None,
+    ) -> pa.RecordBatchReader:
         """The rows in the order in which they were added, with the latest `label` of each, null where there is none.
 
         A stream of Arrow batches, which DuckDB reads as a table; memory holds the labels and 50,000 rows. `columns` are
-        some of `ROWS` and `label`; None is all of them. What is added after the call is not in it. A damaged part is a
-        ShopmonError while the stream is read. Raises ValueError for a column that is not there.
+        some of `ROWS` and `label`; None is all of them. `labels` are what people decided, (kind, text hash) → label
+        (`monitor.reviews.decided_labels`); they win over those that were added, whenever that was. What is added after
+        the call is not in it. A damaged part is a ShopmonError while the stream is read. Raises ValueError for a column
+        that is not there.
         """
         schema = ROWS.append(pa.field("label", pa.string()))
         wanted = list(schema.names if columns is None else columns)
         if unknown := sorted(set(wanted) - set(schema.names)):
             raise ValueError(f"the retraining set has no column {unknown[0]!r}; it has {', '.join(schema.names)}")
-        labels = self._latest_labels() if "label" in wanted else {}
+        known = self._latest_labels() | _decided(labels or {}) if "label" in wanted else {}
         return pa.RecordBatchReader.from_batches(
             pa.schema([schema.field(name) for name in wanted]),
-            _labelled(_read(self.parts, ROWS, _columns_for(wanted)), wanted, labels, kind),
+            _labelled(_read(self.parts, ROWS, _columns_for(wanted)), wanted, known, kind),
         )
 
     @property
@@ -439,6 +448,11 @@ def _labelled(
         if "label" in wanted:
             of_kind = of_kind.append_column("label", _labels_of(of_kind, labels))
         yield of_kind.select(list(wanted))
+
+
+def _decided(labels: Mapping[tuple[str, str], str]) -> dict[_Key, tuple[int, str]]:
+    """Labels that people decided, behind all that were added: the last one counts."""
+    return {(kind, "text_hash", digest): (sys.maxsize, label) for (kind, digest), label in labels.items()}
 
 
 def _labels_of(batch: pa.RecordBatch, labels: dict[_Key, tuple[int, str]]) -> pa.Array:

@@ -271,6 +271,24 @@ def test_labels_may_join_by_the_text_and_the_later_of_both_ways_wins(gathered: R
     assert labels_in(gathered) == {"a": "by id again"}
 
 
+def test_labels_that_people_decided_win_over_those_that_were_added_whenever_that_was(gathered: RetrainingSet) -> None:
+    gathered.add(rows(["Warm.", "Cold.", "Red."], id=["a", "b", "c"]), RUN_ID)
+    gathered.add(rows(["Warm."], kind="queries", id=["q"]), RUN_ID)
+    label(gathered, {"a": "1", "b": "2"})
+    decided = {("reviews", text_hash("Warm.")): "5", ("reviews", text_hash("Red.")): "4", ("reviews", "00"): "3"}
+    label(gathered, {"a": "1"})
+    read = gathered.read(["kind", "text", "label"], labels=decided).read_all().to_pylist()
+    assert [tuple(row.values()) for row in read] == [
+        ("reviews", "Warm.", "5"),
+        ("reviews", "Cold.", "2"),
+        ("reviews", "Red.", "4"),
+        ("queries", "Warm.", None),
+    ]
+    assert labels_in(gathered)["Cold."] == "2"
+    assert gathered.read(["label"], labels={}).read_all()["label"].to_pylist() == ["1", "2", None, None]
+    assert gathered.read(["text"], kind="queries", labels=decided).read_all().to_pylist() == [{"text": "Warm."}]
+
+
 def test_ids_and_labels_that_are_numbers_are_read_as_text(gathered: RetrainingSet) -> None:
     gathered.add(rows(["a"], id=["7"]), RUN_ID)
     gathered.add_labels(pa.table({"id": [7], "label": [5]}), kind="reviews", run_id=RUN_ID)
