@@ -269,6 +269,15 @@ def split(rows: Dataset, share: float) -> tuple[Dataset, Dataset]:
     return rows.select(np.flatnonzero(~held)), rows.select(even)
 
 
+def in_roles(rows: Dataset, given: Mapping[str, str]) -> Dataset:
+    """The rows, each whose text hash is in `given` in the role that it says there."""
+    if not given:
+        return rows
+    pairs = zip(rows["text_hash"][:], rows["role"][:], strict=True)
+    roles = [given.get(digest, role) for digest, role in pairs]
+    return rows.remove_columns("role").add_column("role", roles)
+
+
 def of_role(rows: Dataset, *roles: str) -> Dataset:
     """The rows of some roles."""
     there = np.array(rows["role"][:], dtype=object)

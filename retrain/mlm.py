@@ -18,7 +18,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ import torch
 
 from expectations.errors import ShopmonError
 from monitor.retraining_set import RetrainingSet, text_hash
+from monitor.reviews import Reviewed
 from retrain import checkpoints, processes
 from retrain.base import Base, load_base
 from retrain.data import (
@@ -36,6 +37,7 @@ from retrain.data import (
     by_rule,
     cut,
     gathered,
+    in_roles,
     is_held_out,
     of_role,
     of_texts,
@@ -45,7 +47,7 @@ from retrain.data import (
 from retrain.evaluation import EvaluationSets, measure, prompt_sets
 from retrain.gate import judge, score
 from retrain.general_text import GeneralText, general_text
-from retrain.lineage import Fates, lineage
+from retrain.lineage import NOT_REVIEWED, REJECTED, SET_ASIDE, Fates, lineage
 from retrain.loading import MaskedModel, load_masked_lm
 from retrain.masking import Alphabet
 from retrain.metrics import FILE_NAME, Metrics, plain
@@ -103,8 +105,8 @@ class Asked:
     model_id: str
     project_texts: Sequence[str] = ()
     """Texts of the project as they usually are: the reference's sample."""
-    excluded: frozenset[str] = frozenset()
-    """Hashes of texts that a person rejected."""
+    reviewed: Reviewed = field(default_factory=Reviewed)
+    """What people decided about the rows."""
     resume: bool = False
     promote: bool = False
     """Whether the candidate becomes champion whatever the gate says; that is recorded."""
@@ -127,7 +129,7 @@ def train(asked_for: Asked) -> TrainingResult:
                 settings=work.settings,
                 model_id=work.model_id,
                 project_texts=work.texts,
-                excluded=work.excluded,
+                reviewed=work.reviewed,
             )
             result = _finished(begun, kept, work) if kept else _trained(begun, work)
         processes.together()
@@ -155,7 +157,7 @@ def _work(asked_for: Asked) -> Work:
     check_trackers(asked_for.settings.training.report_to)
     parts = [part.name for part in asked_for.retraining_set.parts]
     return begin_work(
-        asked_for.work, asked_for.model_id, asked_for.settings, parts, asked_for.project_texts, asked_for.excluded
+        asked_for.work, asked_for.model_id, asked_for.settings, parts, asked_for.project_texts, asked_for.reviewed
     )
 
 
@@ -253,7 +255,8 @@ def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: A
     from datasets import concatenate_datasets
 
     settings, cache, share = asked_for.settings, asked_for.cache, asked_for.settings.training.held_out
-    kept, aside = _without_answers(found, asked_for)
+    fates = _fates(asked_for)
+    kept, left_out = _admitted(found, fates)
     answers = _is_gate(settings)
     project = tuple(text for text in asked_for.project_texts if not answers(text))
     rows, held = split(cut(kept, cutting, cache), share)
@@ -279,7 +282,10 @@ def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: A
         held_out=dict(Counter(held["role"])),
         general=len(prose),
         general_source=general.source,
-        set_aside=aside,
+        set_aside=left_out[SET_ASIDE],
+        rejected=left_out[REJECTED],
+        relabelled=_relabelled(found, fates),
+        not_reviewed=left_out[NOT_REVIEWED],
         sha256=found.sha256,
         parts=found.parts,
     )
@@ -291,16 +297,20 @@ def _is_gate(settings: MlmSettings) -> Callable[[str], bool]:
     return is_answer([prompt for some in prompt_sets(settings.prompts, settings.words).values() for prompt in some])
 
 
-def _without_answers(found: Gathered, asked_for: Asked) -> tuple[Dataset, int]:
-    """The rows that may be learnt from, and how many were set aside because they answer one of the gate's prompts."""
-    answers, excluded = _is_gate(asked_for.settings), asked_for.excluded
-    keep, aside = [], 0
-    for at, (text, digest) in enumerate(zip(found.rows["text"], found.rows["text_hash"], strict=True)):
-        if answers(text):
-            aside += 1
-        elif digest not in excluded:
-            keep.append(at)
-    return found.rows.select(keep), aside
+def _admitted(found: Gathered, fates: Fates) -> tuple[Dataset, Counter[str]]:
+    """The rows that may be learnt from or measured on, in the roles they play; and why others may not → how many."""
+    pairs = zip(found.rows["text"], found.rows["text_hash"], strict=True)
+    why = [fates.left_out(text, digest) for text, digest in pairs]
+    admitted = [at for at, reason in enumerate(why) if not reason]
+    return in_roles(found.rows, fates.reviewed.roles).select(admitted), Counter(filter(None, why))
+
+
+def _relabelled(found: Gathered, fates: Fates) -> int:
+    """How many of the rows that may be learnt from or measured on play another role than they were gathered in."""
+    if not fates.reviewed.roles:
+        return 0
+    rows = zip(found.rows["text"], found.rows["text_hash"], found.rows["role"], strict=True)
+    return sum(fates.role(digest, role) != role and not fates.left_out(text, digest) for text, digest, role in rows)
 
 
 def _training_prompts(settings: MlmSettings) -> Dataset:
@@ -381,12 +391,14 @@ def positive(parts: Mapping[str, Dataset]) -> int:
 
 
 def _check_enough(parts: Mapping[str, Dataset], asked_for: Asked) -> None:
-    there = positive(parts)
+    there, only_accepted = positive(parts), asked_for.settings.training.only_accepted
     if there < FEWEST:
         raise ShopmonError(
-            f"the retraining set in {asked_for.retraining_set.folder} has {there} positive rows to learn from; "
-            f"{FEWEST} are the least",
-            advice="Let checks gather more, or loosen the rules of [edge_cases]: shopmon check FILE tells what each "
+            f"the retraining set in {asked_for.retraining_set.folder} has {there} positive rows to learn from"
+            f"{' that a person accepted' if only_accepted else ''}; {FEWEST} are the least",
+            advice="Accept more of them, or set only_accepted = false in [retrain]."
+            if only_accepted
+            else "Let checks gather more, or loosen the rules of [edge_cases]: shopmon check FILE tells what each "
             "rule chose.",
         )
 
@@ -545,10 +557,11 @@ def _registered(asked_for: Asked, result: TrainingResult, candidate: MaskedModel
 
 
 def _fates(asked_for: Asked) -> Fates:
-    """What became of the rows."""
+    """What becomes of the rows."""
     settings = asked_for.settings
-    share = settings.training.held_out
-    return Fates(share, _is_gate(settings), asked_for.excluded, roles(settings.objective))
+    training = settings.training
+    learnt_from = roles(settings.objective)
+    return Fates(training.held_out, _is_gate(settings), asked_for.reviewed, learnt_from, training.only_accepted)
 
 
 def _promoted(registry: Registry, result: TrainingResult) -> None:

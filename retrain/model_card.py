@@ -204,6 +204,9 @@ def _data(result: TrainingResult, rules: Mapping[str, int]) -> Iterator[str]:
         [
             ["general text", _general(result)],
             ["rows set aside, since they answer a prompt of the gate", f"{data.set_aside:,}"],
+            ["rows left out, since a person rejected them", f"{data.rejected:,}"],
+            ["rows left out, since no person had accepted them", f"{data.not_reviewed:,}"],
+            ["rows in another role than they were gathered in, since a person said so", f"{data.relabelled:,}"],
             ["SHA-256 of the rows that were read", _cell(data.sha256)],
             ["parts of the retraining set", _some(data.parts)],
         ],

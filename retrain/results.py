@@ -141,6 +141,12 @@ class DataUsed:
     """Where they come from: "Python 3.11.7's documentation strings", or a file's name."""
     set_aside: int = 0
     """Rows left out because they are an answer to one of the gate's prompts."""
+    rejected: int = 0
+    """Rows left out because a person rejected them."""
+    relabelled: int = 0
+    """Rows that played another role than the one they were gathered in, because a person said so."""
+    not_reviewed: int = 0
+    """Rows left out because no person had accepted them, where only such rows were asked for."""
     sha256: str = ""
     """Of the retraining set's rows that were read: their text hashes and roles, in order."""
     parts: tuple[str, ...] = ()

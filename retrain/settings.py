@@ -140,6 +140,8 @@ class Training:
     """Tokens of a row; longer texts become several rows."""
     held_out: float = 0.1
     """Share of the texts (0–1), chosen by their hash, that no training sees."""
+    only_accepted: bool = False
+    """Whether rows that no person accepted or relabelled are left out, neither learnt from nor measured on."""
     evaluate_every: int | None = None
     """Steps between two evaluations, each with a checkpoint; None: ten of them in a training."""
     patience: int = 5

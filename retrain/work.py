@@ -1,7 +1,8 @@
 """Which training goes on, and with what did it begin?
 
-A training that is not finished has a folder: what it was asked to do, its metrics and its checkpoints. Settings, texts
-and the parts of the retraining set stand fixed in it, so that one which was killed goes on with what it began with.
+A training that is not finished has a folder: what it was asked to do, its metrics and its checkpoints. Settings, texts,
+the parts of the retraining set and what people decided about its rows stand fixed in it, so that one which was killed
+goes on with what it began with.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from expectations.errors import ShopmonError
+from monitor.reviews import Reviewed
 from monitor.run_folder import write_aside
 from retrain import processes
 from retrain.metrics import FILE_NAME
@@ -44,8 +46,8 @@ class Work:
     """Parts of the retraining set that were there when it began."""
     texts: tuple[str, ...]
     """The project's own texts."""
-    excluded: frozenset[str]
-    """Hashes of texts that a person rejected before it began."""
+    reviewed: Reviewed
+    """What people had decided when it began."""
     held: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def holds(self, what: str, sha256: str) -> None:
@@ -85,7 +87,7 @@ def begin_work(
     settings: MlmSettings,
     parts: Sequence[str],
     texts: Sequence[str],
-    excluded: frozenset[str],
+    reviewed: Reviewed,
 ) -> Work:
     """Make the folder of a new training. Raises ShopmonError where it cannot be written."""
     folder = root / model_id
@@ -94,7 +96,7 @@ def begin_work(
         "settings": _adapter().dump_python(settings, mode="json"),
         "parts": list(parts),
         "texts": list(texts),
-        "excluded": sorted(excluded),
+        "reviewed": _plain(reviewed),
     }
     if processes.is_first():
         try:
@@ -136,7 +138,7 @@ def _opened(folder: Path) -> Work:
             plan["settings"],
             tuple(plan["parts"]),
             tuple(plan["texts"]),
-            frozenset(plan["excluded"]),
+            _reviewed(plan),
             held,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -145,6 +147,22 @@ def _opened(folder: Path) -> Work:
             f"the plan of the training in {folder} is damaged: {type(error).__name__}",
             advice="Remove the folder and begin again: shopmon retrain.",
         ) from error
+
+
+def _plain(reviewed: Reviewed) -> dict[str, Any]:
+    return {
+        "rejected": sorted(reviewed.rejected),
+        "accepted": sorted(reviewed.accepted),
+        "roles": dict(reviewed.roles),
+        "labels": dict(reviewed.labels),
+    }
+
+
+def _reviewed(plan: Mapping[str, Any]) -> Reviewed:
+    if "reviewed" not in plan:  # of a shopmon that knew of rejected rows only
+        return Reviewed(rejected=frozenset(plan["excluded"]))
+    said = plan["reviewed"]
+    return Reviewed(frozenset(said["rejected"]), frozenset(said["accepted"]), dict(said["roles"]), dict(said["labels"]))
 
 
 def _locked(folder: Path) -> IO[str]:

@@ -23,6 +23,7 @@ from shopmon.training_outcome import TrainingRun
 from shopmon.training_request import TrainingRequest
 
 if TYPE_CHECKING:
+    from monitor.reviews import Reviewed
     from monitor.runs import Run, RunStore
     from retrain.registry import Registry
     from retrain.results import TrainingProgress, TrainingResult
@@ -161,6 +162,7 @@ def _masked_model(request: TrainingRequest, project: Project, model_id: str) -> 
             cache=project.cache,
             model_id=model_id,
             project_texts=() if request.resume else tuple(project_texts(project)),
+            reviewed=_reviewed(request, project),
             resume=request.resume,
             promote=request.promote,
             progress=request.progress if is_first() else lambda _: None,
@@ -168,6 +170,17 @@ def _masked_model(request: TrainingRequest, project: Project, model_id: str) -> 
     )
     processes.end()
     return result
+
+
+def _reviewed(request: TrainingRequest, project: Project) -> Reviewed:
+    """What people decided about the rows so far: asked by the process that makes the plan, which holds it for all."""
+    from monitor.reviews import Reviewed, reviewed
+    from monitor.runs import RunStore
+
+    if request.resume or not is_first():
+        return Reviewed()
+    with RunStore.open(project.store_url) as store:
+        return reviewed(store.reviews.standing())
 
 
 TASKS: Mapping[str, Task] = {"mlm": _masked_model}

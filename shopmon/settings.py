@@ -256,6 +256,9 @@ class RetrainSettings(_Section):
     """Tokens of a row; longer texts become several rows, since a step's time grows with the longest."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of the texts (0–1), chosen by their hash, that no training sees: what is measured on them is no memory."""
+    only_accepted: bool = False
+    """Whether only rows that a person accepted (or relabelled) are learnt from and measured on; by default all but the
+    rejected ones are, since nobody has looked at most rows."""
     evaluate_every: Annotated[int, Field(ge=1)] | None = None
     """Steps between two evaluations, each with a checkpoint; otherwise ten of them in a training."""
     patience: Annotated[int, Field(ge=1)] = 5

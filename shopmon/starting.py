@@ -203,6 +203,8 @@ _SHOPMON_TOML = """\
 # max_length = 128
 # Share of the texts (0-1) that no training sees: every model is measured on them.
 # held_out = 0.1
+# Whether only rows that a person accepted (or relabelled) are learnt from and measured on. Rejected ones never are.
+# only_accepted = false
 # Steps between two evaluations, each with a checkpoint. Without it, ten of them in a training.
 # evaluate_every = 100
 # Evaluations without a better one after which the training stops.

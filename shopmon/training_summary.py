@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from retrain.results import Contrast, FillIn, GateCheck, Measures, Role, TextSet, TrainingResult
+from retrain.results import Contrast, DataUsed, FillIn, GateCheck, Measures, Role, TextSet, TrainingResult
 from shopmon.terminal_text import inert, padded, rows_text, shortened, shortened_path
 from shopmon.words_summary import chance
 
@@ -135,7 +135,19 @@ def _data(result: TrainingResult) -> Text:
         text.append(f"\n{used.general:,} passages of {inert(used.general_source) or 'general text'}")
     if used.set_aside:
         text.append(f"\n{rows_text(used.set_aside)} set aside: they answer a prompt of the gate", "dim")
+    if said := _reviewed(used):
+        text.append(f"\nby people: {said}", "dim")
     return text
+
+
+def _reviewed(used: DataUsed) -> str:
+    """What people's decisions came to."""
+    counts = {
+        "rejected": used.rejected,
+        "in another role": used.relabelled,
+        "left out, since nobody accepted them": used.not_reviewed,
+    }
+    return ", ".join(f"{rows_text(count)} {what}" for what, count in counts.items() if count)
 
 
 def _counts(rows: Mapping[str, int]) -> str:

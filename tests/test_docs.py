@@ -37,7 +37,9 @@ from monitor.evidently_report import EvidentlySettings
 from monitor.formula import FormulaError, check, parse
 from monitor.profiles import BUCKETS, WORD_BUCKETS, ProfileSettings, Sort
 from monitor.results import Alarm, ConceptSection, DriftColumn, DriftSection, EdgeCaseSection
-from monitor.retraining_set import LABELS, ROWS
+from monitor.retraining_set import LABELS, ROWS, RetrainingSet
+from monitor.reviews import ROLES, Verdict
+from monitor.runs import RunStore
 from monitor.shift_tests import ShiftSettings
 from monitor.signals import MODEL_SIGNALS, SIGNALS, Words
 from monitor.text_shift import TextSettings, compare_texts
@@ -467,6 +469,26 @@ def test_the_page_lists_the_columns_of_the_retraining_set() -> None:
     labels = [name for cells in table(section(EDGE_CASES, "## Labels that come late")) for name in codes(cells[0])]
     assert Counter(rows) == Counter(ROWS.names)
     assert Counter(labels) == Counter(LABELS.names)
+
+
+def test_the_page_lists_the_verdicts_of_a_review() -> None:
+    told = [plain(cells[0]) for cells in table(section(EDGE_CASES, "## Reviewing rows"))]
+    assert told == [verdict.value for verdict in Verdict]
+    assert set(ROLES) < set(codes(section(EDGE_CASES, "## Reviewing rows")))
+
+
+def test_the_python_that_reviews_rows_runs(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shopmon.toml").touch()
+    found = {"text": "", "kind": "reviews", "role": "positive", "reasons": ["praise"], "batch": "3f", "file": "new.csv"}
+    rows = [{**found, "text": text, "row": at} for at, text in enumerate(("Warm.", "Cold.", "Red."), 1)]
+    RetrainingSet(Project.of(".").retraining).add(pa.Table.from_pylist(rows), "20261120-195801-a3f9c1")
+    names: dict[str, object] = {}
+    exec(blocks(section(EDGE_CASES, "## Reviewing rows"), "python")[0], names)
+    with RunStore.open(Project.of(".").store_url) as store:
+        assert names["standing"] == store.reviews.standing()
+        assert [one.verdict for one in store.reviews.standing().values()] == [Verdict.ACCEPTED, Verdict.RELABELLED]
+        assert [bool(one.withdrawn_at) for one in store.reviews.history()] == [False, False, True]
 
 
 # --- shopmon.toml and cli.md ----------------------------------------------------------------------------------------

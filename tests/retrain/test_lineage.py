@@ -6,8 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.retraining_set import RetrainingSet, text_hash
+from monitor.reviews import Reviewed
 from retrain.data import is_held_out
-from retrain.lineage import EXCLUDED, HELD_OUT, NOT_USED, SCHEMA, SET_ASIDE, TRAIN, Fates, lineage
+from retrain.lineage import HELD_OUT, NOT_REVIEWED, NOT_USED, REJECTED, SCHEMA, SET_ASIDE, TRAIN, Fates, lineage
 from retrain.prompts import is_answer
 from retrain.results import BaseUsed, DataUsed, TrainingResult
 
@@ -38,9 +39,10 @@ def result(there, *, share=0.1):
     )
 
 
-def written(tmp_path, there, told=None, *, answers=lambda _: False, excluded=frozenset()):
+def written(tmp_path, there, told=None, *, answers=lambda _: False, reviewed=None, only_accepted=False):
     told = told or result(there)
-    fates = Fates(told.settings["training"]["held_out"], answers, excluded, frozenset({"positive"}))
+    share, roles = told.settings["training"]["held_out"], frozenset({"positive"})
+    fates = Fates(share, answers, reviewed or Reviewed(), roles, only_accepted)
     rules = lineage(there, told, fates).write(tmp_path / "lineage.parquet")
     return pq.read_table(tmp_path / "lineage.parquet"), rules
 
@@ -67,10 +69,10 @@ def test_rules_are_counted_over_the_rows_that_were_learnt_from(tmp_path):
 
 def test_what_answers_the_gate_or_was_rejected_is_neither_learnt_nor_measured(tmp_path):
     texts = ["nike shoes are very light", "bad text", *TEXTS]
-    excluded = frozenset({text_hash("bad text"), text_hash("nike shoes are very light")})
+    rejected = Reviewed(rejected=frozenset({text_hash("bad text"), text_hash("nike shoes are very light")}))
     answers = is_answer(["Nike shoes are very [MASK]"])
-    table, _ = written(tmp_path, gathered(tmp_path / "set", texts), answers=answers, excluded=excluded)
-    assert table["use"].to_pylist()[:2] == [SET_ASIDE, EXCLUDED]
+    table, _ = written(tmp_path, gathered(tmp_path / "set", texts), answers=answers, reviewed=rejected)
+    assert table["use"].to_pylist()[:2] == [SET_ASIDE, REJECTED]
     assert set(table["use"].to_pylist()[2:]) == {TRAIN, HELD_OUT}
 
 
@@ -98,7 +100,30 @@ def test_the_share_that_is_held_out_is_that_of_the_training(tmp_path):
 
 
 def test_rows_of_a_role_that_is_not_learnt_from_are_not_used():
-    fates = Fates(0.1, lambda _: False, frozenset(), frozenset({"positive"}))
+    fates = Fates(0.1, lambda _: False, Reviewed(), frozenset({"positive"}))
     assert fates.use("text", "ff" * 32, "negative") == NOT_USED
     assert fates.use("text", "ff" * 32, "positive") == TRAIN
     assert fates.use("text", "00" * 32, "negative") == HELD_OUT
+
+
+def test_a_relabelled_row_is_told_in_the_role_it_played(tmp_path):
+    there = gathered(tmp_path / "set", TEXTS)
+    digests = [text_hash(text) for text in TEXTS]
+    learnt = [digest for digest in digests if not is_held_out(digest, 0.1)]
+    given = Reviewed(accepted=frozenset(learnt[:2]), roles={learnt[0]: "negative", learnt[1]: "positive"})
+    table, rules = written(tmp_path, there, reviewed=given)
+    rows = {row["text_hash"]: row for row in table.to_pylist()}
+    assert (rows[learnt[0]]["role"], rows[learnt[0]]["use"]) == ("negative", NOT_USED)
+    assert (rows[learnt[1]]["role"], rows[learnt[1]]["use"]) == ("positive", TRAIN)
+    assert {rows[digest]["role"] for digest in digests} == {"positive", "negative"}
+    assert rules["praise"] == len(learnt) - 1
+
+
+def test_where_only_accepted_rows_are_asked_for_the_others_are_left_out(tmp_path):
+    there = gathered(tmp_path / "set", TEXTS)
+    accepted, rejected = (frozenset(map(text_hash, some)) for some in (TEXTS[:50], TEXTS[50:60]))
+    table, _ = written(tmp_path, there, reviewed=Reviewed(rejected, accepted), only_accepted=True)
+    uses = table["use"].to_pylist()
+    assert set(uses[:50]) == {TRAIN, HELD_OUT}
+    assert set(uses[50:60]) == {REJECTED}
+    assert set(uses[60:]) == {NOT_REVIEWED}

@@ -221,6 +221,14 @@ def test_a_field_that_is_missing_has_its_default() -> None:
     assert from_document(changed(lambda told: told.pop("processes"))).processes == 1
 
 
+def test_a_record_from_before_people_could_review_rows_is_read() -> None:
+    def before(told: dict[str, Any]) -> None:
+        for name in ("rejected", "relabelled", "not_reviewed"):
+            del told["data"][name]
+
+    assert from_document(changed(before)) == RESULT
+
+
 # Files
 
 

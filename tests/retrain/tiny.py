@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from transformers import BertTokenizerFast, DistilBertConfig, DistilBertForMaske
 
 from expectations.errors import ShopmonError
 from monitor.retraining_set import RetrainingSet
+from monitor.reviews import Reviewed
 from retrain import processes
 from retrain.mlm import Asked, train
 from retrain.registry import Registry
@@ -170,6 +171,10 @@ class Request:
     model_id: str = MODEL_ID
     base: str = "base"
     training: Mapping[str, Any] = field(default_factory=dict)
+    rejected: Sequence[str] = ()
+    """Text hashes."""
+    relabelled: Mapping[str, str] = field(default_factory=dict)
+    """Text hash → role."""
     harm: str = ""
     """What happens to it: see `harm`."""
     at: int = 0
@@ -191,6 +196,7 @@ def asked(request: Request) -> Asked:
         cache=Path(request.cache or home / "cache"),
         model_id=request.model_id,
         project_texts=sentences("project", 40),
+        reviewed=Reviewed(frozenset(request.rejected), frozenset(request.relabelled), dict(request.relabelled)),
         resume=request.resume,
         promote=True,
     )

@@ -252,6 +252,7 @@ def test_every_setting_of_a_training_reaches_it(tmp_path):
         learning_rate = 5e-5
         max_length = 64
         held_out = 0.2
+        only_accepted = true
         evaluate_every = 10
         patience = 2
         seed = 5
@@ -296,6 +297,7 @@ def test_every_setting_of_a_training_reaches_it(tmp_path):
             learning_rate=5e-5,
             max_length=64,
             held_out=0.2,
+            only_accepted=True,
             evaluate_every=10,
             patience=2,
             seed=5,

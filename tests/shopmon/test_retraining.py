@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from jsonschema import Draft202012Validator
 
 import shopmon
 from expectations.errors import ProjectError, RunStoreError, ShopmonError
+from monitor.retraining_set import text_hash
+from monitor.reviews import Decision, Reviewed, Verdict
 from monitor.runs import RunStore
 from retrain.records import document
 from retrain.settings import MlmSettings, Objective, Recipe, Training
@@ -30,6 +33,10 @@ from .example_trainings import failing, passing
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = Draft202012Validator(json.loads((ROOT / "docs" / "training.schema.json").read_text(encoding="utf-8")))
+
+
+BAD, OTHER = "Nike shoes are comfortable in winter", "Nike shoes are light in winter"
+"""Texts that were gathered."""
 
 
 @pytest.fixture(autouse=True)
@@ -162,19 +169,56 @@ def test_a_training_that_broke_off_goes_on_under_its_own_name(shop, trained):
         retrain(project=shop, resume=True)
 
 
+@contextmanager
+def decided(project, *asked):
+    """Let a person decide about rows, for the time being."""
+    with RunStore.open(project.store_url) as store:
+        store.reviews.decide(asked, by="Ann")
+        yield
+        store.reviews.undo(by="Ann")
+
+
+def decision(text, verdict, **said):
+    return Decision(kind="reviews", text_hash=text_hash(text), verdict=verdict, **said)
+
+
+def test_what_people_decided_is_honoured_and_what_they_withdrew_is_not(shop, trained):
+    bad, other = decision(BAD, Verdict.REJECTED), decision(OTHER, Verdict.RELABELLED, role="negative")
+    with decided(shop, bad, other):
+        result = retrain(project=shop, steps=1)
+    assert (result.data.rejected, result.data.relabelled) == (1, 1)
+    lineage = shopmon.models(shop).lineage(result.model_id).to_pylist()
+    found = {row["text_hash"]: (row["role"], row["use"]) for row in lineage}
+    assert found[bad.text_hash] == ("positive", "rejected")
+    assert found[other.text_hash] in (("negative", "train"), ("negative", "held out"))
+    assert list(SCHEMA.iter_errors(document(result))) == []
+    assert retrain(project=shop, steps=1).data.rejected == 0
+
+
+def test_only_the_process_that_makes_the_plan_asks_what_people_decided(shop, monkeypatch):
+    with decided(shop, decision(BAD, Verdict.REJECTED)):
+        told = retraining._reviewed(TrainingRequest(project=shop), shop)
+        assert told.rejected == {text_hash(BAD)}
+        assert retraining._reviewed(TrainingRequest(project=shop, resume=True), shop) == Reviewed()
+        monkeypatch.setenv("RANK", "1")
+        assert retraining._reviewed(TrainingRequest(project=shop), shop) == Reviewed()
+
+
 @pytest.mark.slow
 def test_of_two_processes_only_the_first_records_and_tells(shop, trained):
     before = len(recorded(shop))
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "shopmon"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, *command, "retrain", "--json", "--seed", "7"],
-        cwd=shop.folder, env=environment, capture_output=True, text=True, timeout=280,
-    )  # fmt: skip
+    with decided(shop, decision(BAD, Verdict.REJECTED)):
+        done = subprocess.run(
+            [sys.executable, *command, "retrain", "--json", "--seed", "7"],
+            cwd=shop.folder, env=environment, capture_output=True, text=True, timeout=280,
+        )  # fmt: skip
     said = json.loads(done.stdout)
     assert done.returncode == (0 if said["gate"]["passed"] else 1), done.stderr
     assert list(SCHEMA.iter_errors(said)) == []
     assert said["processes"] == 2
+    assert said["data"]["rejected"] == 1
     assert len(recorded(shop)) == before + 1
 
 

@@ -136,7 +136,16 @@ def test_what_went_in_is_told():
     assert "1,236 rows to learn from: 812 positive, 304 negative, 120 counterfactual; 121 held out" in text
     assert "2,000 passages of Python 3.11.7's documentation strings" in text
     assert "3 rows set aside" in text
+    assert "by people" not in text
     assert "step 70 of 76 was the best; stopped early; went on from step 40" in text
+
+
+def test_what_people_decided_about_the_rows_is_told():
+    reviewed = replace(passing().data, rejected=3, relabelled=1, not_reviewed=1_204)
+    text = " ".join(said(passing(data=reviewed)).split())
+    left_out = "1,204 rows left out, since nobody accepted them"
+    assert f"by people: 3 rows rejected, 1 row in another role, {left_out}" in text
+    assert "by people: 1 row rejected" in " ".join(said(passing(data=replace(passing().data, rejected=1))).split())
 
 
 @pytest.mark.parametrize(
