@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any, Protocol
@@ -29,6 +29,9 @@ class Norm(Protocol):
 
     def describe(self) -> str:
         """One sentence: what was learnt, and from how much."""
+
+    def facts(self) -> dict[str, Any]:
+        """What was learnt, as JSON values: all it takes to find the part of a value that breaks the norm."""
 
 
 class NormKind(Protocol):
@@ -83,6 +86,9 @@ class NothingLearnt:
     def describe(self) -> str:
         return self.reason
 
+    def facts(self) -> dict[str, Any]:
+        return {}
+
 
 # --- texts cut off at a fixed length --------------------------------------------------------------------------------
 
@@ -130,6 +136,9 @@ class CutOff:
             f"{self.texts:,} texts have {self.shortest} to {self.longest} characters where about {self.expected:,.0f} "
             "were to be expected: texts were cut at that length"
         )
+
+    def facts(self) -> dict[str, Any]:
+        return {"shortest": self.shortest, "longest": self.longest}
 
 
 @dataclass(frozen=True)
@@ -302,6 +311,9 @@ class DateFormat:
         shown = _shape_shown(self.shape)
         return f"{self.share:.1%} of {self.dates:,} dates are written like {shown} (9: digits, a: letters)"
 
+    def facts(self) -> dict[str, Any]:
+        return {"format": _shape_shown(self.shape)}
+
 
 @dataclass(frozen=True)
 class DateFormatKind:
@@ -397,6 +409,9 @@ _LONG_WORD = 8
 _TIMES_MORE_FREQUENT = 20
 _KNOWN_FROM = 3
 _VOWELS = frozenset("aeiouy")
+_MOST_TOLD = 1_000
+"""Misspellings that are told one by one, the most frequent: 12 kB."""
+_MAY_HOLD_A_WORD = re.compile("(?:[^\\W\\d_]|['’])+")
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -407,6 +422,16 @@ def words_of(text: str) -> tuple[str, ...]:
     """
     # İ is the one letter that Python and DuckDB lower differently.
     return tuple(_WORDS_RE.findall(text.replace("İ", "i").lower().translate(_APOSTROPHES)))
+
+
+def places_of_words(text: str, words: Collection[str]) -> tuple[tuple[int, int], ...]:
+    """Where a text holds one of these words of `words_of`: (start, end) in characters, in their order.
+
+    >>> places_of_words("A Sandel, and sandels", {"sandel"})
+    ((2, 8),)
+    """
+    runs = _MAY_HOLD_A_WORD.finditer(text)
+    return tuple(run.span() for run in runs if any(word in words for word in words_of(run[0])))
 
 
 def _lower_sql(expr: str) -> str:
@@ -438,6 +463,9 @@ class UsualSpelling:
             return f"none of {self.words:,} words looks like a misspelling of a frequent one"
         examples = ", ".join(f"{wrong} (for {right})" for wrong, right in list(self.corrections.items())[:3])
         return f"{len(self.corrections):,} of {self.words:,} words look like misspellings: {examples}"
+
+    def facts(self) -> dict[str, Any]:
+        return {"misspelt": list(self.corrections)[:_MOST_TOLD]}
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ def _learnt(asked: Asked, kind: Any, **also: Mapping[Any, int]) -> RowPlan:
     require(column, Holds.TEXT)
     where = all_of([asked.considered, f"not ({missing(column)})"])
     norm: Norm = kind.learn(_key_counts(asked, kind, column, where), **also)
-    return RowPlan(asked.considered, missing(column), f"not ({norm.holds_sql(column.sql)})", (column,), norm.describe())
+    broken = f"not ({norm.holds_sql(column.sql)})"
+    return RowPlan(asked.considered, missing(column), broken, (column,), norm.describe(), norm.facts())
 
 
 def _key_counts(asked: Asked, kind: NormKind, column: Column, where: str) -> dict[Any, int]:

@@ -28,6 +28,8 @@ class RowPlan:
     """Whose values are given as examples."""
     noted: str = ""
     """What was learnt from the column before its rows could be judged."""
+    learnt: Mapping[str, Any] = field(default_factory=dict)
+    """The same as JSON values."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+MOST_LISTED = 50
+"""How many members of a list that a rule was given are told; behind them stands `CUT`."""
+CUT = "…"
 
 
 class Severity(StrEnum):
@@ -65,6 +70,9 @@ class ExpectationResult:
     observed: Any = None
     """The measured value of a rule about a whole column or table."""
     example: Example | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What the rule asked: its arguments as they were settled for this batch, `row_condition` among them, and under
+    `learnt` what was learnt of the batch; all as JSON values. Of a list the first `MOST_LISTED` members, then `CUT`."""
     verdict: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Great Expectations' own result, as JSON."""
 

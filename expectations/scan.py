@@ -41,6 +41,8 @@ class Counts:
     samples: tuple[Sample, ...] = ()
     noted: str = ""
     """What was learnt from the column before its rows were judged, in one sentence."""
+    learnt: Mapping[str, Any] = field(default_factory=dict)
+    """The same as JSON values."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Values of a rule about a whole column, under Great Expectations' names."""
 
@@ -105,7 +107,8 @@ def _counts(plan: Plan | None, totals: Mapping[str, Any], unexpected: int, sampl
     if isinstance(plan, ValuePlan):
         measured = {name: plan.adapt.get(name, lambda same: same)(totals[sql]) for name, sql in plan.metrics.items()}
         return Counts(considered, considered - examined, metrics={**measured, **plan.known})
-    return Counts(considered, considered - examined, unexpected, samples, plan.noted)
+    learnt = plan.learnt if isinstance(plan, RowPlan) else {}
+    return Counts(considered, considered - examined, unexpected, samples, plan.noted, learnt)
 
 
 def _rows(condition: str) -> str:

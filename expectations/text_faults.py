@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pycld2
-from ftfy.badness import is_bad
+from ftfy.badness import BADNESS_RE, is_bad
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,24 @@ _ACCENTED_THEN_SIGN = re.compile("[À-ÖØ-öø-ɏ](?:[¡¢£¤¥¦§¨¬¯±µ�
 _DIGIT_ACCENTED_UNDERSCORE = re.compile("[0-9][À-ÖØ-öø-ɏ]_")
 
 
+_BROKEN = (_NEVER_MEANT, _ACCENTED_THEN_SIGN, _DIGIT_ACCENTED_UNDERSCORE)
+
+
 def _is_free_of_mojibake(text: str) -> bool:
     if text.isascii():
         return True
-    broken = (_NEVER_MEANT, _ACCENTED_THEN_SIGN, _DIGIT_ACCENTED_UNDERSCORE)
-    return not (any(pattern.search(text) for pattern in broken) or is_bad(text))
+    return not (any(pattern.search(text) for pattern in _BROKEN) or is_bad(text))
+
+
+def broken_encoding(text: str) -> tuple[tuple[int, int], ...]:
+    """Where a text shows broken encoding: (start, end) in characters; they may overlap. None where `MOJIBAKE` is clean.
+
+    >>> broken_encoding("30å¡ Galvanized"), broken_encoding("Crème")
+    (((2, 4),), ())
+    """
+    if text.isascii():
+        return ()
+    return tuple(match.span() for pattern in (*_BROKEN, BADNESS_RE) for match in pattern.finditer(text))
 
 
 def ascii_sql(expr: str) -> str:
@@ -220,6 +233,26 @@ def fewest_tokens(text: str) -> int:
     7
     """
     return _SPECIAL_TOKENS + len(_PIECE.findall(text.translate(_PIECES)))
+
+
+def first_beyond(text: str, max_tokens: int) -> int | None:
+    """Where the first of `fewest_tokens` begins that is one too many, in characters; None where all fit.
+
+    >>> first_beyond("much too long.", 5), first_beyond("much too long", 5)
+    (13, None)
+    """
+    if len(text) <= max_tokens - _SPECIAL_TOKENS:
+        return None
+    tokens, in_word = _SPECIAL_TOKENS, False
+    for place, char in enumerate(text):
+        piece = _PIECES[ord(char)]
+        if not piece:
+            continue
+        tokens += piece == " . " or (piece == "a" and not in_word)
+        if tokens > max_tokens:
+            return place
+        in_word = piece == "a"
+    return None
 
 
 def too_many_tokens(max_tokens: int = 512) -> TextFault:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +20,7 @@ from expectations.planning import plan
 from expectations.plans import CrossRowPlan, Plan, RowPlan, Unexaminable
 from expectations.quarantine import check_writable, write_quarantine
 from expectations.quarantine import write_good as write_good_rows
-from expectations.results import Engine, Example, ExpectationResult, Outcome, Validation
+from expectations.results import CUT, MOST_LISTED, Engine, Example, ExpectationResult, Outcome, Validation
 from expectations.scan import Counts
 from expectations.sql import Bound
 from expectations.suite import Rule, Suite
@@ -171,8 +174,23 @@ def _result(
         mostly=rule.mostly,
         observed=observed,
         example=_example(rule, counts, batch),
+        asked=_told(rule.kwargs) | ({"learnt": dict(counts.learnt)} if counts.learnt else {}),
         verdict=verdict or {},
     )
+
+
+def _told(value: Any) -> Any:
+    """An argument as a JSON value; of a list, its first members."""
+    if isinstance(value, Mapping):
+        return {str(key): _told(member) for key, member in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        first = [_told(member) for member in islice(value, MOST_LISTED)]
+        return first if len(value) <= MOST_LISTED else [*first, CUT]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _reason(rule: Rule, outcome: Outcome, counts: Counts, observed: Any) -> str:

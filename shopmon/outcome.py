@@ -338,6 +338,7 @@ def _expectation(r: ExpectationResult) -> dict[str, Any]:
         "observed": plain(r.observed),
         "example": example,
     }
+        "asked": plain(r.asked, longest=None),
 
 
 def _read_expectation(said: Mapping[str, Any]) -> ExpectationResult:
@@ -349,6 +350,7 @@ def _read_expectation(said: Mapping[str, Any]) -> ExpectationResult:
         engine=Engine(said["engine"]),
         example=Example(**example) if example else None,
         **{name: said[name] for name in same},
+        asked=said.get("asked", {}),  # documents recorded before rules said it are without
     )
 
 

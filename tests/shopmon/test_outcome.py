@@ -185,6 +185,18 @@ def test_a_result_is_read_back_from_its_document(result):
     assert again.failures == CheckResult.from_document(again.document()).failures
 
 
+def test_what_a_rule_asked_is_in_its_document_and_one_without_is_read_all_the_same():
+    asked = {"column": "text", "regex": "x" * 2_000, "value_set": [1, "a\0", None], "row_condition": {"type": "and"}}
+    document = failing(expectations=(replace(rule("text-present"), asked=asked),)).document()
+    (told,) = document["expectations"]
+    assert problems(strictly_read(json.dumps(document))) == []
+    assert told["asked"] == {**asked, "value_set": [1, "a␀", None]}
+    assert CheckResult.from_document(document).expectations[0].asked == told["asked"]
+    del told["asked"]
+    assert problems(document) == []
+    assert CheckResult.from_document(document).expectations[0].asked == {}
+
+
 def test_a_document_of_another_version_is_not_read():
     assert not CheckResult.can_read({**failing().document(), "schema_version": 1})
     assert CheckResult.can_read(failing().document())
