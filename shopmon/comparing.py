@@ -115,8 +115,17 @@ def _compared(
         return Compared(DriftSection(reason="every row has a fault: none is left to compare"))
     files = [part.found.name for part in batch.parts]
     section = compare_with(sides.reference, sides.current, sides.settings, files=files, progress=request.progress)
-    section, artifacts = _with_evidently(section, sides.reference, sides.current, request, project, folder, run_id)
-    return Compared(section, artifacts)
+    spread = _spread(sides.reference.profile, sides.current, folder)
+    section, measured = _with_evidently(section, sides.reference, sides.current, request, project, folder, run_id)
+    return Compared(section, spread | measured)
+
+
+def _spread(reference: Profile, current: Profile, folder: Path) -> dict[str, str]:
+    """Write how both sides are spread into the folder, for charts."""
+    from monitor.distributions import FILE_NAME, distributions, write
+
+    write(distributions(reference, current), folder / FILE_NAME)
+    return {"distributions": FILE_NAME}
 
 
 def _reference(batch: Batch, request: Request, project: Project) -> Reference | None:

@@ -103,7 +103,8 @@ class CheckResult:
     drift: DriftSection = field(default_factory=DriftSection)
     edge_cases: EdgeCaseSection = field(default_factory=EdgeCaseSection)
     artifacts: Mapping[str, Path] = field(default_factory=dict)
-    """What was written: `result`, `quarantine`, `edge_cases`, `drift`, `evidently`, `good`, `data_docs`."""
+    """What was written: `result`, `quarantine`, `edge_cases`, `distributions`, `drift`, `evidently`, `good`,
+    `data_docs`."""
     sources: tuple[Source, ...] = ()
     suite: str | None = None
     """The suite's name."""
@@ -337,8 +338,8 @@ def _expectation(r: ExpectationResult) -> dict[str, Any]:
         "reason": plain(r.reason),
         "observed": plain(r.observed),
         "example": example,
-    }
         "asked": plain(r.asked, longest=None),
+    }
 
 
 def _read_expectation(said: Mapping[str, Any]) -> ExpectationResult:
@@ -349,8 +350,8 @@ def _read_expectation(said: Mapping[str, Any]) -> ExpectationResult:
         outcome=Outcome(said["outcome"]),
         engine=Engine(said["engine"]),
         example=Example(**example) if example else None,
-        **{name: said[name] for name in same},
         asked=said.get("asked", {}),  # documents recorded before rules said it are without
+        **{name: said[name] for name in same},
     )
 
 

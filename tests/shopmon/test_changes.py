@@ -15,6 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import shopmon
+from monitor.distributions import read
 from monitor.retraining_set import RetrainingSet
 from shopmon import cli
 from shopmon.project import STORE_URL_VARIABLE, Project
@@ -103,6 +104,27 @@ def test_a_reference_is_set_once_and_its_file_is_not_needed_afterwards(typed, do
     assert json.loads(Path(told["artifacts"]["evidently"]).read_text())
     price = next(c for c in told["drift"]["columns"] if c["column"] == "price" and c["drifted"])
     assert price["evidently"]["drifted"] is True
+
+
+def test_how_each_column_is_spread_is_kept_also_without_evidently(document, shop):
+    cli.main(["reference", "set", "good.parquet"])
+    (shop / "shopmon.toml").write_text("[drift]\nevidently = false\n", encoding="utf-8")
+    _, told = document("check", "new.parquet")
+    assert "drift" not in told["artifacts"]
+    file = Path(told["artifacts"]["distributions"])
+    assert file.parent == Path(told["artifacts"]["result"]).parent
+    for column in {c["column"] for c in told["drift"]["columns"]}:
+        lines = read(file, column)
+        assert sum(line.current for line in lines) == told["drift"]["current_rows"], column
+        assert sum(line.reference for line in lines) == told["drift"]["reference_rows"], column
+
+
+def test_without_a_comparison_nothing_is_spread(document):
+    _, told = document("check", "same.parquet")
+    assert "distributions" not in told["artifacts"]
+    cli.main(["reference", "set", "good.parquet"])
+    _, told = document("check", "same.parquet", "--only-rules")
+    assert "distributions" not in told["artifacts"]
 
 
 def test_the_summary_says_what_changed_where_and_shows_a_row(typed):
