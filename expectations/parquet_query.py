@@ -48,11 +48,14 @@ class Asking:
 def asking() -> Iterator[Asking]:
     """A connection of its own, for as long as one question takes (15 ms to open): no thread waits for another's.
 
+    Moments with a time zone come in UTC.
+
     >>> with asking() as asked:
     ...     asked.rows(f"select {asked.contains(asked.bound.to('50 % OFF'), '% o')}")
     [(True,)]
     """
     with duckdb.connect(config=_SETTINGS) as connection:
+        connection.execute("set TimeZone = 'UTC'")
         yield Asking(connection)
 
 

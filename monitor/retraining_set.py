@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from expectations.errors import ShopmonError
+from expectations.parquet_query import cannot_be_read
 from monitor.run_folder import sweep, write_aside
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -257,6 +258,11 @@ class RetrainingSet:
         return _parts(self._rows_folder)
 
     @property
+    def label_parts(self) -> tuple[Path, ...]:
+        """The parquet files with labels, in the order in which they were added."""
+        return _parts(self._labels_folder)
+
+    @property
     def _rows_folder(self) -> Path:
         return self.folder / "rows"
 
@@ -427,9 +433,9 @@ def _read(parts: Iterable[Path], schema: pa.Schema, columns: Sequence[str]) -> I
 
 
 def _unreadable(place: Path, why: str) -> ShopmonError:
-    said = why.strip().splitlines()[0] if why.strip() else "it is empty"
-    return ShopmonError(
-        f"{place} of the retraining set cannot be read: {said}",
+    return cannot_be_read(
+        f"{place} of the retraining set",
+        why,
         advice="Restore it from a copy. Or move it away, and check the files again that its rows came from.",
     )
 
