@@ -73,6 +73,35 @@ def plain(measures: Measures) -> dict[str, Any]:
     }
 
 
+def told(file: Path) -> tuple[Mapping[str, Any], ...]:
+    """What a training told so far, a line each, the first one first; what is no whole line yet is left out.
+
+    No file, nothing told. Raises ShopmonError where it cannot be read.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / FILE_NAME
+    ...     Metrics(file).train(1, loss=2.5)
+    ...     _ = file.open("a").write('{"event": "tra')
+    ...     told(file)
+    ({'event': 'train', 'step': 1, 'loss': 2.5},)
+    """
+    try:
+        lines = _lines(file)
+    except OSError as error:
+        raise ShopmonError(f"{file} cannot be read: {error.strerror}", advice="Let this user read it.") from error
+    found = (_read(line) for line in lines)
+    return tuple(line for line in found if line is not None)
+
+
+def _read(line: str) -> Mapping[str, Any] | None:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) and "event" in said else None
+
+
 def _finite(value: Any) -> Any:
     """The value with null for what JSON has no number for."""
     if isinstance(value, float):

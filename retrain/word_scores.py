@@ -280,6 +280,21 @@ def compared(
     return ComparedWords(prompt, *tops, tuple(ComparedWord(word, before.get(word), after.get(word)) for word in words))
 
 
+def ranked_words(
+    model: MaskedModel,
+    prompt: str,
+    words: Collection[str],
+    *,
+    wanted: Sequence[str] = (),
+    unwanted: Sequence[str] = (),
+) -> dict[str, RankedWord]:
+    """Where some words stand among all words of one piece in a gap, by the way they read; those it lacks are left out.
+
+    Raises as `top_words` does.
+    """
+    return _answers(model, [prompt], wanted, unwanted)[0].find(words)
+
+
 def score_words(model: MaskedModel, prompts: Sequence[str], words: Sequence[str]) -> tuple[WordScore, ...]:
     """How likely each word or phrase is in the gap of each prompt; prompt by prompt, in the order of the words.
 

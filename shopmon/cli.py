@@ -107,6 +107,7 @@ Examples:
   shopmon reference set data/good.parquet  what later batches are compared with
   shopmon retrain                          train a model on the rows that checks gathered
   shopmon runs                             what was checked and trained so far
+  shopmon dashboard                        the same as pages, with what changed, which rows, and why
 
 Exit codes: 0 passed, 1 the data failed, 2 could not run.""",
 )
@@ -469,6 +470,42 @@ def runs(
         if run_id is None:
             return _list_runs(store.list(limit=limit, status=status), as_json)
         return _show_run(store.get(run_id), as_json)
+
+
+@app.command(
+    short_help="Open the pages: quality, drift, edge cases, trainings, words.",
+    epilog="""\
+\b
+Examples:
+  shopmon dashboard
+  shopmon dashboard --project demo --port 8600
+  shopmon dashboard --host 0.0.0.0 --no-browser     for others on the network, who then read your data""",
+)
+def dashboard(
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; otherwise only this machine can see it.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help="Otherwise 8501, or the next that is free.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
+    project: ProjectFolder = None,
+    debug: Debug = False,
+) -> int:
+    """Show the project in the browser, until Ctrl-C: what was checked, what changed, which rows to learn from, and why.
+
+    It reads what checks and trainings left, and writes nothing but decisions about edge cases. Nothing is reported to
+    anybody.
+    """
+    from shopmon.project import Project
+    from shopmon.serving import serving
+
+    found = Project.of(project)
+    started = serving(found, host=host, port=port, browser=not no_browser)
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        write_error(f"Whoever reaches {one_line(host)} can read this project's data and decide about its rows.\n")
+    write(f"The dashboard of {one_line(str(found.folder))} is at {started.url}; end it with Ctrl-C.\n")
+    started.start()
 
 
 @app.command(
