@@ -19,9 +19,9 @@ SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C
 
 STATES = {
     "passed": GOOD,
-    "info": INFO,
-    "warning": WARNING,
-    "critical": BAD,
+    "broken, info": INFO,
+    "broken, warning": WARNING,
+    "broken, critical": BAD,
     "could not be examined": UNSURE,
     "nothing to examine": NOTHING,
 }
@@ -148,7 +148,7 @@ def effects(rows: Rows) -> Drawn:
         .encode(
             y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=_LABEL)),
             x=alt.X("times:Q", title="effect, in multiples of its floor", scale=alt.Scale(type="symlog", domainMin=0),
-                    axis=alt.Axis(values=[0, 0.5, 1, 2, 5, 10, 20, 50], format="~g")),
+                    axis=alt.Axis(values=[0, 0.5, 1, 2, 5, 10, 20, 50], format=",.3~r")),
             color=alt.Color("state:N", scale=alt.Scale(domain=there, range=[DRIFT_STATES[state] for state in there]),
                             legend=alt.Legend(title=None, orient="top")),
             tooltip=[
@@ -185,7 +185,9 @@ def histogram(rows: Rows, title: str, *, dates: bool = False) -> Drawn:
             x=alt.X(f"low:{kind}", title=title),
             x2="high",
             y2=alt.datum(0),
-            y=alt.Y("density:Q", stack=None, title="share of rows, by width", axis=alt.Axis(tickCount=4, format="~g")),
+            y=alt.Y(
+                "density:Q", stack=None, title="share of rows, by width", axis=alt.Axis(tickCount=4, format=",.3~r")
+            ),
             color=alt.Color("side:N", scale=_side_scale(), legend=alt.Legend(title=None, orient="top")),
             tooltip=[
                 alt.Tooltip("side:N", title="side"),
@@ -245,45 +247,43 @@ def words(rows: Rows) -> Drawn:
 
 def bars(rows: Rows, title: str, *, percent: bool = False, colour: str = CURRENT) -> Drawn:
     """One bar for each label; `rows` have label and value, in their order."""
-    form = ".1%" if percent else ",.2~f"
+    form = ".1%" if percent else ",.4~r"
     return (
         alt.Chart(_frame(rows, ["label", "value"]))
         .mark_bar(color=colour, cornerRadius=2, height={"band": 0.7})
         .encode(
             y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=_LABEL)),
-            x=alt.X("value:Q", title=title, axis=alt.Axis(format="%" if percent else ",~g", tickCount=5)),
+            x=alt.X("value:Q", title=title, axis=alt.Axis(format="%" if percent else ",.4~r", tickCount=5)),
             tooltip=[alt.Tooltip("label:N", title="what"), alt.Tooltip("value:Q", title=title, format=form)],
         )
         .properties(height=alt.Step(_CELL + 2))
     )
 
 
-def over_steps(
-    rows: Rows, title: str, runs: Sequence[str], *, log: bool = False, percent: bool = False, dashes: str = ""
-) -> Drawn:
-    """A figure over the steps of trainings; `rows` have step, run and value, and `set` where there are several.
-
-    `dashes` names what the sets are, which are then told apart by their lines.
-    """
-    form = ".2%" if percent else ",.4~f"
-    frame = _frame(rows, ["step", "run", "value", "set"])
-    encoded: dict[str, Any] = {
-        "x": alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, tickCount=6)),
-        "y": alt.Y("value:Q", title=title, scale=alt.Scale(type="log" if log else "linear", zero=False, nice=True),
-                   axis=alt.Axis(format="%" if percent else "~g", tickCount=5)),
-        "color": alt.Color("run:N", scale=colours(runs), legend=alt.Legend(title=None, orient="top", labelLimit=0)),
-        "tooltip": [
-            alt.Tooltip("run:N", title="training"),
-            alt.Tooltip("step:Q", title="step"),
-            alt.Tooltip("value:Q", title=title, format=form),
-        ],
-    }  # fmt: skip
-    if dashes:
-        encoded["strokeDash"] = alt.StrokeDash("set:N", legend=alt.Legend(title=dashes, orient="top", labelLimit=0))
-        encoded["tooltip"].insert(1, alt.Tooltip("set:N", title=dashes))
-    dots = len(rows) <= 400
-    mark = alt.Chart(frame).mark_line(point=alt.OverlayMarkDef(size=18) if dots else False, strokeWidth=1.7)
-    return mark.encode(**encoded).properties(height=240)
+def over_steps(rows: Rows, title: str, runs: Sequence[str], *, log: bool = False, percent: bool = False) -> Drawn:
+    """A figure over the steps of trainings; `rows` have step, run and value. The title stands above."""
+    form = ".2%" if percent else ",.4~r"
+    dots = alt.OverlayMarkDef(size=18) if len(rows) <= 400 else False
+    return (
+        alt.Chart(_frame(rows, ["step", "run", "value"]))
+        .mark_line(point=dots, strokeWidth=1.7)
+        .encode(
+            x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, tickCount=5)),
+            y=alt.Y(
+                "value:Q",
+                title=None,
+                scale=alt.Scale(type="symlog" if log else "linear", zero=False, nice=True),
+                axis=alt.Axis(format="~%" if percent else ",.3~r", tickCount=5),
+            ),
+            color=alt.Color("run:N", scale=colours(runs), legend=alt.Legend(title=None, orient="bottom", columns=4)),
+            tooltip=[
+                alt.Tooltip("run:N", title="training"),
+                alt.Tooltip("step:Q", title="step"),
+                alt.Tooltip("value:Q", title=title, format=form),
+            ],
+        )
+        .properties(height=260, title=alt.TitleParams(title, anchor="start", fontSize=13, fontWeight="normal"))
+    )
 
 
 def ranked_words(rows: Rows, title: str) -> Drawn:

@@ -20,7 +20,14 @@ from monitor.history import BatchFigures, RuleFigures
 
 PAGE_ROWS = 25
 """Failing rows that are shown at once."""
-_ORDER = ("critical", "warning", "info", "could not be examined", "nothing to examine", "passed")
+_ORDER = (
+    "broken, critical",
+    "broken, warning",
+    "broken, info",
+    "could not be examined",
+    "nothing to examine",
+    "passed",
+)
 _TIPS = {"said": "rows that break it", "severity": "severity", "reason": "what was found"}
 
 
@@ -49,7 +56,7 @@ def body(shop: Shop) -> None:
 def state(figure: RuleFigures) -> str:
     """What a rule said of a batch, as the heat map tells it."""
     if figure.outcome == "failed":
-        return figure.severity
+        return f"broken, {figure.severity}"
     return {"error": "could not be examined", "not examined": "nothing to examine"}.get(figure.outcome, "passed")
 
 

@@ -149,7 +149,7 @@ def shown(row: GatheredRow) -> None:
 def known(shop: Shop, row: GatheredRow) -> None:
     """Where the row comes from, and what the signals said of it."""
     facts = {
-        "from": f"{row.file}, row {row.row:,}",
+        "from": f"{row.file.replace(f'{shop.project.folder.absolute()}/', '')}, row {row.row:,}",
         "gathered": f"{row.added_at:%Y-%m-%d %H:%M} UTC",
         "id": row.id,
         "label": row.label,
@@ -235,7 +235,6 @@ def relabel(shop: Shop, row: GatheredRow, who: str, chosen: Filter) -> None:
             if changed is None and not label:
                 raise ShopmonError("nothing was changed", advice="Choose another role, or write a label.")
             decide(shop, [_decision(row, Verdict.RELABELLED, changed, label or None)], who, chosen)
-    st.caption("Keys: A accept · X reject · J next · K back · U undo")
 
 
 # --- many at once -----------------------------------------------------------------------------------------------------

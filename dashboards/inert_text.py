@@ -37,6 +37,7 @@ _STYLE = """<style>
 .sm-table td { overflow-wrap: break-word; max-width: 34rem; unicode-bidi: plaintext; }
 .sm-table td.num, .sm-table th.num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .sm-table td.long { min-width: 14rem; }
+.sm-table td:first-child { min-width: 2.2rem; }
 .sm-chip { display: inline-block; border: 1px solid color-mix(in srgb, #8C8C8C 60%, transparent); border-radius: 1rem;
   padding: 0 .55rem; margin: 0 .25rem .25rem 0; font-size: .8rem; max-width: 100%; overflow-wrap: anywhere; }
 .sm-verdict { font-size: 1.25rem; font-weight: 600; overflow-wrap: anywhere; }

@@ -138,12 +138,12 @@ def told_by(named: Named) -> Told:
     """What the training of a registered model told; nothing where its file is gone."""
     file = named.model.folder / FILE_NAME
     stamp = (file.stat().st_mtime_ns, file.stat().st_size) if file.exists() else (0, 0)
-    return Told(named.full, named.model.model_id, _told(str(file), stamp))
+    return Told(named.short, named.model.model_id, _told(str(file), stamp))
 
 
 def told_so_far(training: Unfinished) -> Told:
     """What a training told that is not done; read anew each time, for it goes on."""
-    return Told(f"now  {training.model_id}", training.model_id, told(training.metrics))
+    return Told("now", training.model_id, told(training.metrics))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

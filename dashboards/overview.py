@@ -48,12 +48,12 @@ def newest(shop: Shop, batch: BatchFigures) -> None:
     """The verdict of the newest check and its four figures."""
     kind, verdict = _VERDICTS.get(batch.status, ("plain", batch.status))
     when = f"{batch.started_at:%Y-%m-%d %H:%M} UTC"
+    what, sort = inert_text.escaped(batch_choice.name(shop, batch)), inert_text.escaped(batch.kind or "kind unknown")
+    problem = f"<br>{inert_text.escaped(batch.problem)}" if batch.problem else ""
     inert_text.show(
-        f'<div class="sm-note {kind}"><span class="sm-verdict">{verdict}: {inert_text.escaped(batch_choice.name(shop, batch))}</span><br>'
-        f'<span class="sm-faint">{inert_text.escaped(batch.kind or "kind unknown")} · {batch.rows:,} rows · {when} · '
-        f"took {batch.seconds:.1f} s</span>"
-        + (f"<br>{inert_text.escaped(batch.problem)}" if batch.problem else "")
-        + "</div>"
+        f'<div class="sm-note {kind}"><span class="sm-verdict">{verdict}: {what}</span><br>'
+        f'<span class="sm-faint">{sort} · {batch.rows:,} rows · {when} · took {batch.seconds:.1f} s</span>{problem}'
+        "</div>"
     )
     if batch.status == "error":
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -76,68 +76,85 @@ def curves(shop: Shop, chosen: Sequence[Named]) -> None:
         inert_text.note("plain", "These trainings told nothing yet.")
         return
     names = [run.name for run in runs]
-    st.subheader("Loss and perplexity", anchor=False)
-    st.caption("Held-out texts and their masks are the same for every model: step 0 is the base.")
-    left, right = st.columns(2)
-    _chart(left, runs, names, "training loss, all parts (nats)", [row for run in runs for row in run.train("loss")])
-    _chart(
-        right, runs, names, "held-out loss (nats per masked token)", _named(_of(runs, "loss"), _SETS), dashes="texts"
-    )
-    _chart(left, runs, names, "held-out perplexity", _named(_of(runs, "perplexity"), _SETS), log=True, dashes="texts")
-    parts = [row for run in runs for row in run.parts()]
-    _chart(right, runs, names, "parts of the training loss (nats)", parts, dashes="part")
+    held_out(runs, names)
+    sayings(runs, names)
+    steps(runs, names)
+
+
+def held_out(runs: Sequence[Told], names: Sequence[str]) -> None:
+    """Loss or perplexity of each set of held-out texts, a chart for each."""
+    st.subheader("On texts that no training saw", anchor=False)
+    figures = {"perplexity": "perplexity", "loss": "loss (nats per masked token)"}
+    picked = st.segmented_control("Figure", list(figures), default="perplexity", required=True, key="figure")
+    rows = [row for run in runs for row in run.held_out(picked or "perplexity")]
+    _side_by_side(rows, _SETS, figures[picked or "perplexity"], names)
+    st.caption("The texts and their masks are the same for every model of a training; step 0 is its base.")
+
+
+def sayings(runs: Sequence[Told], names: Sequence[str]) -> None:
+    """The probability of unwanted or of wanted words for each set of prompts, a chart for each."""
     st.subheader("What the models say", anchor=False)
-    left, right = st.columns(2)
-    for place, words in ((left, "unwanted"), (right, "wanted")):
-        rows = _named([row for run in runs for row in run.masses(words)], _CONTRASTS)
-        _chart(place, runs, names, f"probability of {words} words", rows, percent=True, dashes="prompts")
-    st.subheader("Speed and learning rate", anchor=False)
-    left, right = st.columns(2)
-    speed = [row for run in runs for row in run.train("tokens_per_second")]
-    _chart(left, runs, names, "tokens per second", speed)
-    rate = [row for run in runs for row in run.train("learning_rate")]
-    _chart(right, runs, names, "learning rate", rate)
+    words = st.segmented_control("Words", ["unwanted", "wanted"], default="unwanted", required=True, key="words")
+    rows = [row for run in runs for row in run.masses(words or "unwanted")]
+    _side_by_side(rows, _CONTRASTS, f"probability of {words or 'unwanted'} words", names, percent=True)
 
 
-def _of(runs: Sequence[Told], field: str) -> list[dict[str, Any]]:
-    return [row for run in runs for row in run.held_out(field)]
+def steps(runs: Sequence[Told], names: Sequence[str]) -> None:
+    """What was minimised, how fast, and at which rate."""
+    st.subheader("Step by step", anchor=False)
+    figures = (
+        ("loss", "training loss, all parts together (nats)"),
+        ("tokens_per_second", "tokens per second"),
+        ("learning_rate", "learning rate"),
+    )
+    for place, (field, title) in zip(st.columns(3), figures, strict=True):
+        rows = [row for run in runs for row in run.train(field)]
+        if rows:
+            place.altair_chart(charts.over_steps(rows, title, names), alt=f"{title}, over steps")
+    with st.expander("The parts of the training loss"):
+        for run in runs:
+            rows = run.parts()
+            if rows:
+                parts = sorted({row["set"] for row in rows})
+                by_part = [{**row, "run": row["set"]} for row in rows]
+                title = f"{run.name}: parts of the training loss (nats)"
+                st.altair_chart(charts.over_steps(by_part, title, parts, log=True), alt=title)
 
 
-def _named(rows: Sequence[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [{**row, "set": names.get(row["set"], row["set"])} for row in rows]
-
-
-def _chart(
-    place: Any, runs: Sequence[Told], names: Sequence[str], title: str, rows: Sequence[dict[str, Any]], **how: Any
+def _side_by_side(
+    rows: Sequence[dict[str, Any]], sets: Mapping[str, str], title: str, names: Sequence[str], *, percent: bool = False
 ) -> None:
-    if rows:
-        place.altair_chart(charts.over_steps(rows, title, names, **how), alt=f"{title} over steps")
+    """A chart for each set, on axes of its own: their figures lie far apart."""
+    there = [name for name in sets if any(row["set"] == name for row in rows)]
+    for place, name in zip(st.columns(max(len(there), 1)), there, strict=False):
+        some = [row for row in rows if row["set"] == name]
+        chart = charts.over_steps(some, sets[name], names, percent=percent)
+        place.altair_chart(chart, alt=f"{title} on {sets[name]}, over steps")
+    st.caption(f"Each: {title}.")
 
 
 def measures(chosen: Sequence[Named]) -> None:
-    """The final figures of base and models on the same sets."""
+    """The final figures of each model beside its base's, on the same sets."""
     st.subheader("Measured at the end", anchor=False)
-    st.caption(
-        "Each training measures its base, the champion of then, and its candidate on the same texts and prompts."
-    )
-    rows = []
-    for named in chosen:
-        said = named.model.document["measures"]
-        for role in ("base", "candidate"):
-            if role in said:
-                rows.append([inert_text.escaped(named.full), role, *_figures(said[role])])
-    heads = ["model", "measured", *(f"perplexity, {name}" for name in _SETS.values())]
-    heads += [f"{words}, {name}" for words in ("wanted", "unwanted") for name in _CONTRASTS.values()]
-    inert_text.table(heads, rows, numbers=range(2, len(heads)))
+    st.caption("Base → model, on the same texts and prompts. Trainings that saw more rows hold out other texts.")
+    said = [named.model.document["measures"] for named in chosen]
+    rows = [
+        [f"perplexity, {title}", *(_change(one, "texts", name, "perplexity", figure) for one in said)]
+        for name, title in _SETS.items()
+    ]
+    rows += [
+        [f"{words} words, {title}", *(_change(one, "masses", name, words, "{:.1%}".format) for one in said)]
+        for words in ("wanted", "unwanted")
+        for name, title in _CONTRASTS.items()
+    ]
+    heads = ["", *(named.short for named in chosen)]
+    inert_text.table(heads, rows, numbers=range(1, len(heads)))
 
 
-def _figures(said: Mapping[str, Any]) -> list[str]:
-    texts = [said["texts"].get(name) for name in _SETS]
-    shown = [figure(one["perplexity"]) if one else "–" for one in texts]
-    for words in ("wanted", "unwanted"):
-        masses = [said["masses"].get(name) for name in _CONTRASTS]
-        shown += [f"{one[words]:.1%}" if one else "–" for one in masses]
-    return shown
+def _change(said: Mapping[str, Any], what: str, name: str, field: str, shown: Callable[[float], str]) -> str:
+    """A figure of the base and of the model that was trained from it, as markup."""
+    found = [said.get(role, {}).get(what, {}).get(name) for role in ("base", "candidate")]
+    return inert_text.escaped(" → ".join(shown(one[field]) if one else "–" for one in found))
 
 
 def one_model(shop: Shop, chosen: Sequence[Named]) -> None:
@@ -185,10 +202,12 @@ def lineage(shop: Shop, named: Named) -> None:
     st.markdown("**From model to data**")
     counts = _lineage(str(shop.project.models), named.model.task, named.model.model_id,
                       str(named.model.document["weights_sha256"]))  # fmt: skip
-    for title, found in counts.items():
+    here = f"{shop.project.folder.absolute()}/"
+    places = [*st.columns(2), *st.columns(2)]
+    for place, (title, found) in zip(places, counts.items(), strict=True):
         if found:
-            rows = [{"label": label, "value": count} for label, count in found.items()][:15]
-            st.altair_chart(charts.bars(rows, f"rows, by {title}"), alt=f"Rows by {title}")
+            rows = [{"label": label.replace(here, ""), "value": count} for label, count in found.items()][:15]
+            place.altair_chart(charts.bars(rows, f"rows, by {title}"), alt=f"Rows by {title}")
     st.caption("Every single row, with its batch and its place in it:")
     st.code(shop.command(f"models lineage {named.model.model_id} --json"), language="bash")
 

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboards import charts, inert_text
+from dashboards import asking, charts, inert_text
+from dashboards.asking import MOST_MODELS, TOP, Answer, Side
 from dashboards.frame import nothing_yet, page, told
 from dashboards.models import Named, models
 from dashboards.shop import Shop
-from expectations.errors import ShopmonError
 from retrain.prompts import asked
 from retrain.settings import MASK, Words
 from shopmon.words_summary import TASK, chance
 
 if TYPE_CHECKING:
-    from retrain.loading import MaskedModel
-    from retrain.word_scores import Mass, RankedWord, TopWords, WordScore
+    from retrain.word_scores import RankedWord
 
-TOP, OF = 10, 1_000
-"""Words at each end of the list, and how long the list is: the likeliest words, as in the plot of the hackathon."""
-MOST_MODELS = 5
 _OTHER_BRANDS, _SHOWN_WORDS = 4, 40
 
-
-@dataclass(frozen=True)
-class Side:
-    """A model to be asked."""
-
-    name: str
-    """As pages call it."""
-    folder: Path
-    weights: str
-    """SHA-256 of its weights: what its answers are known by."""
+Answers = Sequence[tuple[Side, Answer]]
 
 
 def body(shop: Shop) -> None:
@@ -56,7 +42,7 @@ def body(shop: Shop) -> None:
     if not prompt or not sides:
         inert_text.note("plain", "Choose a sentence and at least one model.")
         return
-    answers = [(side, _asked_once(side, prompt, words)) for side in sides]
+    answers = [(side, asking.answer(side, prompt, words)) for side in sides]
     with told():
         shares(answers)
     with told():
@@ -92,84 +78,20 @@ def chosen_sides(found: Sequence[Named]) -> list[Side]:
         base = named.model.document["base"]
         folder = Path(str(base.get("folder") or ""))
         if base.get("folder") and (folder / "config.json").is_file():
-            options.setdefault(base["sha256"], Side(f"base  {base['name']}", folder, base["sha256"]))
+            options.setdefault(base["sha256"], Side(f"base {base['name']}", folder, base["sha256"]))
     bases = list(options)
     for named in reversed(found):
         weights = named.model.document["weights_sha256"]
-        options[weights] = Side(named.full, named.model.folder, weights)
+        options[weights] = Side(named.short, named.model.folder, weights)
+    named_in_full = {named.model.document["weights_sha256"]: named.full for named in found}
     newest = [named.model.document["weights_sha256"] for named in sorted(found, key=lambda n: not n.model.is_champion)]
     first = bases[:1] + [one for one in options if one in newest[: MOST_MODELS - 2]]
     picked = st.multiselect("Models", list(options), default=first, max_selections=MOST_MODELS,
-                            format_func=lambda one: options[one].name, key="sides")  # fmt: skip
+                            format_func=lambda one: named_in_full.get(one, options[one].name), key="sides")  # fmt: skip
     if not bases:
         inert_text.note("plain", "The base is not on this machine any more; shopmon words makes it anew.")
     return [options[one] for one in options if one in picked]
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What one model says in one gap."""
-
-    top: TopWords
-    mass: Mass
-    scores: tuple[WordScore, ...]
-    """The project's own words, of one piece or several."""
-
-
-def _asked_once(side: Side, prompt: str, words: Words) -> Answer:
-    return _answer(side.weights, prompt, words.wanted, words.unwanted, _side=side)
-
-
-@st.cache_data(max_entries=256, show_spinner="Asking the model …")
-def _answer(weights: str, prompt: str, wanted: tuple[str, ...], unwanted: tuple[str, ...], *, _side: Side) -> Answer:
-    from retrain.word_scores import masses, score_words, top_words
-
-    model = _loaded(weights, _side)
-    return Answer(
-        top_words(model, prompt, wanted=wanted, unwanted=unwanted, of=OF, show=TOP),
-        masses(model, [prompt], wanted, unwanted)[0],
-        score_words(model, [prompt], [*wanted, *unwanted]),
-    )
-
-
-@st.cache_data(max_entries=256, show_spinner="Asking the model …")
-def _ranks(
-    weights: str,
-    prompt: str,
-    listed: tuple[str, ...],
-    wanted: tuple[str, ...],
-    unwanted: tuple[str, ...],
-    *,
-    _side: Side,
-) -> Mapping[str, RankedWord]:
-    from retrain.word_scores import ranked_words
-
-    return ranked_words(_loaded(weights, _side), prompt, listed, wanted=wanted, unwanted=unwanted)
-
-
-@st.cache_data(max_entries=256, show_spinner="Asking the model …")
-def _masses(
-    weights: str, prompts: tuple[str, ...], wanted: tuple[str, ...], unwanted: tuple[str, ...], *, _side: Side
-) -> tuple[Mass, ...]:
-    from retrain.word_scores import masses
-
-    return masses(_loaded(weights, _side), prompts, wanted, unwanted)
-
-
-@st.cache_resource(max_entries=MOST_MODELS + 1, show_spinner="Loading the model …")
-def _loaded(weights: str, _side: Side) -> MaskedModel:
-    """The model in a folder, once its weights were held against what its training wrote down."""
-    from retrain.loading import load_masked_lm
-    from retrain.weights import weights_sha256
-
-    if weights_sha256(_side.folder) != weights:
-        raise ShopmonError(
-            f"the weights in {_side.folder} are not those that were trained", advice="Restore them from a copy."
-        )
-    return load_masked_lm(_side.folder)
-
-
-Answers = Sequence[tuple[Side, Answer]]
 
 # --- how it is shown --------------------------------------------------------------------------------------------------
 
@@ -224,9 +146,7 @@ def rank_changes(answers: Answers, words: Words) -> None:
     judged = dict.fromkeys(score.word for _, answer in answers for score in answer.scores if len(score.pieces) == 1)
     names = tuple(dict.fromkeys([*listed, *judged]))[:_SHOWN_WORDS]
     prompt = answers[0][1].top.prompt
-    by_side = {
-        side.name: _ranks(side.weights, prompt, names, words.wanted, words.unwanted, _side=side) for side, _ in answers
-    }
+    by_side = {side.name: asking.ranks(side, prompt, names, words) for side, _ in answers}
     rows = [
         {"word": one.word, "model": name, "rank": one.rank, "probability": one.probability, "mark": one.mark.value}
         for name, ranked in by_side.items()
@@ -287,7 +207,7 @@ def contexts(shop: Shop, sides: Sequence[Side], prompt: str, words: Words) -> No
     for place, (title, prompts) in zip(places, groups.items(), strict=True):
         rows = []
         for side in sides:
-            found = _masses(side.weights, prompts, words.wanted, words.unwanted, _side=side)
+            found = asking.shares(side, prompts, words)
             for name in ("wanted", "unwanted"):
                 mean = sum(getattr(one, name) for one in found) / len(found)
                 rows.append({"model": side.name, "words": name, "mass": mean})
