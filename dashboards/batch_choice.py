@@ -24,11 +24,6 @@ def labels(batches: Sequence[BatchFigures]) -> dict[str, str]:
     return {batch.run_id: f"{batch.started_at:%m-%d %H:%M:%S} {batch.run_id[-6:]}" for batch in batches}
 
 
-def name(shop: Shop, batch: BatchFigures) -> str:
-    """What was checked, without the project's own folder before it."""
-    return batch.name.replace(f"{shop.project.folder.absolute()}/", "")
-
-
 def chosen_kind(shop: Shop) -> str | None:
     """The kind of data that is looked at: the newest batch's, or the one that a person chose; None before a check."""
     kinds = list(dict.fromkeys(batch.kind for batch in reading.batches(shop) if batch.kind))
@@ -47,6 +42,6 @@ def chosen_batch(shop: Shop, batches: Sequence[BatchFigures], *, key: str) -> Ba
 
     def line(run_id: str) -> str:
         batch = by_id[run_id]
-        return f"{MARKS.get(batch.status, '')} {batch.started_at:%Y-%m-%d %H:%M}  {name(shop, batch)}"
+        return f"{MARKS.get(batch.status, '')} {batch.started_at:%Y-%m-%d %H:%M}  {shop.near(batch.name)}"
 
     return by_id[st.selectbox("Batch", list(by_id), format_func=line, key=key)]

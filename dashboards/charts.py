@@ -6,6 +6,7 @@ A chart never takes text from data as anything but a value: fields have our own 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import log10
 from typing import Any
 
 import altair as alt
@@ -32,6 +33,8 @@ _LABEL = 260
 """Pixels of an axis label, beyond which it is cut; its whole text stands in the tooltip."""
 _CELL = 22
 """Pixels of a row of a heat map."""
+_RANKS = 480
+"""Pixels of the height of the chart of ranks."""
 
 Rows = Sequence[Mapping[str, Any]]
 Drawn = alt.Chart | alt.LayerChart | alt.FacetChart
@@ -69,7 +72,7 @@ def heat_map(
             color=alt.Color(
                 "state:N",
                 scale=alt.Scale(domain=there, range=[states[state] for state in there]),
-                legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=0),
+                legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=0),
             ),
             tooltip=[alt.Tooltip("row:N", title=row_title), alt.Tooltip("batch:N", title="batch")]
             + [alt.Tooltip(f"{field}:N", title=title) for field, title in tips.items()],
@@ -83,7 +86,7 @@ def trend(rows: Rows, value: str, title: str, *, percent: bool = False, kinds: S
     """One figure of every batch over time; `rows` have at, batch, kind and the figure."""
     form = ".1%" if percent else ",.0f"
     frame = _frame(rows, ["at", "batch", "kind", value])
-    legend = alt.Legend(title=None, orient="top") if len(kinds) > 1 else None
+    legend = alt.Legend(title=None, orient="top", columns=2) if len(kinds) > 1 else None
     return (
         alt.Chart(frame)
         .mark_line(point=alt.OverlayMarkDef(size=34, filled=True), strokeWidth=1.5)
@@ -282,23 +285,28 @@ def over_steps(rows: Rows, title: str, runs: Sequence[str], *, log: bool = False
                 alt.Tooltip("value:Q", title=title, format=form),
             ],
         )
-        .properties(height=260, title=alt.TitleParams(title, anchor="start", fontSize=13, fontWeight="normal"))
+        .properties(height=300, title=alt.TitleParams(title, anchor="start", fontSize=13, fontWeight="normal"))
     )
 
 
-def ranked_words(rows: Rows, title: str) -> Drawn:
-    """The words that a model puts into a gap, by their rank; `rows` have word, rank, probability and mark."""
-    marks = {"wanted": GOOD, "unwanted": BAD, "neither": REFERENCE}
-    there = [mark for mark in marks if any(row["mark"] == mark for row in rows)]
+_MARKS = {"wanted": GOOD, "unwanted": BAD, "neither": REFERENCE}
+"""What the project thinks of a word → its colour; a sign stands beside the word as well."""
+
+
+def ranked_words(rows: Rows, title: str, most: float) -> Drawn:
+    """The words that a model puts into a gap, by their rank; `rows` have label, word, rank, probability and mark.
+
+    The axis ends at `most`, so that models can be compared.
+    """
     frame = _frame(rows, ["label", "word", "rank", "probability", "mark"])
     return (
         alt.Chart(frame)
         .mark_bar(cornerRadius=2, height={"band": 0.7})
         .encode(
             y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)),
-            x=alt.X("probability:Q", title=title, axis=alt.Axis(format="~%", tickCount=4)),
-            color=alt.Color("mark:N", scale=alt.Scale(domain=there, range=[marks[mark] for mark in there]),
-                            legend=alt.Legend(title=None, orient="top")),
+            x=alt.X("probability:Q", title=title, axis=alt.Axis(format="~%", tickCount=3),
+                    scale=alt.Scale(domain=[0, most])),
+            color=alt.Color("mark:N", scale=alt.Scale(domain=list(_MARKS), range=list(_MARKS.values())), legend=None),
             tooltip=[
                 alt.Tooltip("word:N", title="word"),
                 alt.Tooltip("rank:Q", title="rank among all words", format=","),
@@ -306,7 +314,7 @@ def ranked_words(rows: Rows, title: str) -> Drawn:
                 alt.Tooltip("mark:N", title="in shopmon.toml"),
             ],
         )
-        .properties(height=alt.Step(_CELL))
+        .properties(height=alt.Step(_CELL - 2))
     )  # fmt: skip
 
 
@@ -334,25 +342,39 @@ def masses(rows: Rows, models: Sequence[str]) -> Drawn:
 
 def ranks(rows: Rows, models: Sequence[str]) -> Drawn:
     """How the rank of each word changes from model to model; `rows` have word, model, rank, probability and mark."""
-    marks = {"wanted": GOOD, "unwanted": BAD, "neither": REFERENCE}
-    there = [mark for mark in marks if any(row["mark"] == mark for row in rows)]
     frame = _frame(rows, ["word", "model", "rank", "probability", "mark"])
-    return (
-        alt.Chart(frame)
-        .mark_line(point=alt.OverlayMarkDef(size=45, filled=True), strokeWidth=1.5)
-        .encode(
-            x=alt.X("model:N", sort=list(models), title=None, axis=alt.Axis(labelAngle=0, labelLimit=140)),
-            y=alt.Y("rank:Q", title="rank (1 is the likeliest)", scale=alt.Scale(type="log", reverse=True, nice=False),
-                    axis=alt.Axis(format="~s", tickCount=5)),
-            detail="word:N",
-            color=alt.Color("mark:N", scale=alt.Scale(domain=there, range=[marks[mark] for mark in there]),
-                            legend=alt.Legend(title=None, orient="top")),
-            tooltip=[
-                alt.Tooltip("word:N", title="word"),
-                alt.Tooltip("model:N", title="model"),
-                alt.Tooltip("rank:Q", title="rank", format=","),
-                alt.Tooltip("probability:Q", title="probability", format=".4%"),
-            ],
-        )
-        .properties(height=320)
+    base = alt.Chart(frame).encode(
+        x=alt.X("model:N", sort=list(models), title=None, axis=alt.Axis(labelAngle=0, labelLimit=140, orient="top")),
+        y=alt.Y("rank:Q", title="rank (1 is the likeliest)", axis=alt.Axis(format="~s", tickCount=5),
+                scale=alt.Scale(type="log", reverse=True, nice=False)),
+        detail="word:N",
+        color=alt.Color("mark:N", scale=alt.Scale(domain=list(_MARKS), range=list(_MARKS.values())),
+                        legend=alt.Legend(title=None, orient="bottom")),
+        tooltip=[
+            alt.Tooltip("word:N", title="word"),
+            alt.Tooltip("model:N", title="model"),
+            alt.Tooltip("rank:Q", title="rank", format=","),
+            alt.Tooltip("probability:Q", title="probability", format=".4%"),
+        ],
     )  # fmt: skip
+    last = alt.Chart(
+        _frame(_apart([row for row in rows if row["model"] == models[-1]], rows), ["word", "model", "at", "mark"])
+    )
+    names = last.mark_text(align="left", dx=9, fontSize=11, limit=150).encode(
+        x=alt.X("model:N", sort=list(models)), y="at:Q", text="word:N", color=alt.Color("mark:N", legend=None)
+    )
+    lines = base.mark_line(point=alt.OverlayMarkDef(size=45, filled=True), strokeWidth=1.7)
+    return alt.layer(lines, names).properties(height=_RANKS)
+
+
+def _apart(last: Rows, rows: Rows) -> list[dict[str, Any]]:
+    """Words with the places (`at`, in ranks) of their names: below each other where ranks lie too close for that."""
+    if not last:
+        return []
+    span = log10(max(row["rank"] for row in rows)) or 1.0
+    least, below = span * 13 / (_RANKS - 80), -1.0  # 13 pixels for a name; the axes take some 80
+    placed = []
+    for row in sorted(last, key=lambda one: one["rank"]):
+        below = max(log10(row["rank"]), below + least)
+        placed.append({**row, "at": 10**below})
+    return placed

@@ -113,7 +113,7 @@ def history(shop: Shop, rule: str, shown: Sequence[BatchFigures], figures: Seque
     points = [
         {
             "at": batch.started_at.replace(tzinfo=None),
-            "batch": batch_choice.name(shop, batch),
+            "batch": shop.near(batch.name),
             "share": found.unexpected / found.examined if found.examined else 0.0,
             "unexpected": found.unexpected,
             "examined": found.examined,

@@ -42,7 +42,7 @@ def body(shop: Shop) -> None:
     batch = batch_choice.chosen_batch(shop, batches, key="batch")
     found = reading.run(shop, batch.run_id)
     section = found.document["drift"]
-    inert_text.text(f"{section['reason']}, the reference: {section['reference']}", faint=True)
+    inert_text.text(f"{section['reason']}, the reference: {shop.near(section['reference'] or '')}", faint=True)
     with told():
         effects(section)
     with told():

@@ -149,7 +149,7 @@ def shown(row: GatheredRow) -> None:
 def known(shop: Shop, row: GatheredRow) -> None:
     """Where the row comes from, and what the signals said of it."""
     facts = {
-        "from": f"{row.file.replace(f'{shop.project.folder.absolute()}/', '')}, row {row.row:,}",
+        "from": f"{shop.near(row.file)}, row {row.row:,}",
         "gathered": f"{row.added_at:%Y-%m-%d %H:%M} UTC",
         "id": row.id,
         "label": row.label,
@@ -253,7 +253,7 @@ def listed(shop: Shop, rows: Sequence[GatheredRow], who: str, begin: int) -> Non
                 "label": row.decided_label or row.label or "",
                 "kind": row.kind,
                 "from row": row.row,
-                "file": row.file,
+                "file": shop.near(row.file),
             }
             for row in rows
         ],

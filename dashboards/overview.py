@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboards import batch_choice, charts, inert_text, reading
+from dashboards import charts, inert_text, reading
 from dashboards.frame import nothing_yet, page, told
 from dashboards.gates import gate_said, gate_table
 from dashboards.models import Named, champions, damaged, going_on, models
@@ -48,7 +48,7 @@ def newest(shop: Shop, batch: BatchFigures) -> None:
     """The verdict of the newest check and its four figures."""
     kind, verdict = _VERDICTS.get(batch.status, ("plain", batch.status))
     when = f"{batch.started_at:%Y-%m-%d %H:%M} UTC"
-    what, sort = inert_text.escaped(batch_choice.name(shop, batch)), inert_text.escaped(batch.kind or "kind unknown")
+    what, sort = inert_text.escaped(shop.near(batch.name)), inert_text.escaped(batch.kind or "kind unknown")
     problem = f"<br>{inert_text.escaped(batch.problem)}" if batch.problem else ""
     inert_text.show(
         f'<div class="sm-note {kind}"><span class="sm-verdict">{verdict}: {what}</span><br>'
@@ -100,7 +100,7 @@ def _of_batches(shop: Shop, batches: Sequence[BatchFigures]) -> Iterator[_Task]:
     for batch in batches:
         last.setdefault(batch.kind, batch)
     for batch in last.values():
-        what = batch_choice.name(shop, batch)
+        what = shop.near(batch.name)
         if batch.status == "error":
             yield _Task("bad", f"{what} could not be checked: {batch.problem or 'see the run'}.",
                         page="runs.py", link="Run")  # fmt: skip
@@ -163,7 +163,7 @@ def trends(shop: Shop, batches: Sequence[BatchFigures]) -> None:
     rows = [
         {
             "at": batch.started_at.replace(tzinfo=None),
-            "batch": batch_choice.name(shop, batch),
+            "batch": shop.near(batch.name),
             "kind": str(batch.kind),
             **{name: getattr(batch, name) for name, _, _ in _TRENDS},
         }

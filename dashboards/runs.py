@@ -29,7 +29,7 @@ def body(shop: Shop) -> None:
         else:
             nothing_yet(shop, "No run was recorded here yet.", ["check data/new.parquet", "retrain"])
         return
-    picked = listed(found, first, total)
+    picked = listed(shop, found, first, total)
     if len(picked) == 2:
         with told():
             compared(shop, picked)
@@ -59,14 +59,14 @@ def _ended(status: str | None) -> str:
     return _MARKS[status] if status else "all"
 
 
-def listed(found: Sequence[RunLine], first: int, total: int) -> list[RunLine]:
+def listed(shop: Shop, found: Sequence[RunLine], first: int, total: int) -> list[RunLine]:
     """The runs as a table; those that were ticked."""
     event = st.dataframe(
         [
             {
                 "ended": _MARKS.get(line.status, line.status),
                 "command": line.command if line.task is None else f"{line.command} {line.task}",
-                "what": line.name,
+                "what": shop.near(line.name),
                 "kind": line.kind or "",
                 "rows": line.rows,
                 "in quarantine": line.quarantined,
@@ -98,7 +98,7 @@ def opened(shop: Shop, line: RunLine) -> None:
         f"<b>{_MARKS.get(found.status, inert_text.escaped(found.status))}</b> · "
         f"{inert_text.escaped(found.run_id)} · {inert_text.escaped(found.command)}"
     )
-    facts = [(inert_text.escaped(one.name), f"{one.rows:,}", inert_text.escaped((one.sha256 or "–")[:16]))
+    facts = [(inert_text.escaped(shop.near(one.name)), f"{one.rows:,}", inert_text.escaped((one.sha256 or "–")[:16]))
              for one in found.inputs]  # fmt: skip
     if facts:
         inert_text.table(["what went in", "rows", "SHA-256 begins"], facts, numbers=[1])

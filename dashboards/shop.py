@@ -33,6 +33,10 @@ class Shop:
         """The name of the project's folder."""
         return self.project.folder.absolute().name
 
+    def near(self, name: str) -> str:
+        """A path, or several, without the project's own folder before it."""
+        return name.replace(f"{self.project.folder.absolute()}/", "")
+
     def command(self, words: str) -> str:
         """A command for this project, as it is typed in the working directory."""
         if self.project.folder.absolute() == Path.cwd():

@@ -202,11 +202,10 @@ def lineage(shop: Shop, named: Named) -> None:
     st.markdown("**From model to data**")
     counts = _lineage(str(shop.project.models), named.model.task, named.model.model_id,
                       str(named.model.document["weights_sha256"]))  # fmt: skip
-    here = f"{shop.project.folder.absolute()}/"
     places = [*st.columns(2), *st.columns(2)]
     for place, (title, found) in zip(places, counts.items(), strict=True):
         if found:
-            rows = [{"label": label.replace(here, ""), "value": count} for label, count in found.items()][:15]
+            rows = [{"label": shop.near(label), "value": count} for label, count in found.items()][:15]
             place.altair_chart(charts.bars(rows, f"rows, by {title}"), alt=f"Rows by {title}")
     st.caption("Every single row, with its batch and its place in it:")
     st.code(shop.command(f"models lineage {named.model.model_id} --json"), language="bash")

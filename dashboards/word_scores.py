@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,9 @@ from shopmon.words_summary import TASK, chance
 if TYPE_CHECKING:
     from retrain.word_scores import RankedWord
 
-_OTHER_BRANDS, _SHOWN_WORDS = 4, 40
+_OTHER_BRANDS = 4
+_OF_LIST, _OF_MARK = 5, 5
+"""Words of each model's list, and so many wanted and unwanted ones, whose ranks are drawn."""
 
 Answers = Sequence[tuple[Side, Answer]]
 
@@ -116,14 +118,26 @@ def lists(answers: Answers) -> None:
     """The likeliest words of each model, and the last of the likeliest thousand."""
     of = max(answer.top.of for _, answer in answers)
     st.subheader(f"The likeliest {TOP}, and the last {TOP} of the likeliest {of:,}", anchor=False)
-    places = st.columns(min(len(answers), 3)) if len(answers) > 1 else [st.container()]
+    st.caption("✓ wanted, ✗ unwanted words, as shopmon.toml names them; all models on the same axes.")
+    places = st.columns(2 if len(answers) in (2, 4) else min(len(answers), 3))
+    most = [max(word.probability for _, answer in answers for word in side(answer)) for side in (_first, _last)]
     for at, (side, answer) in enumerate(answers):
         with places[at % len(places)]:
             inert_text.show(f"<b>{inert_text.escaped(side.name)}</b>")
-            for title, words in (("probability", answer.top.top), ("probability, last of the list", answer.top.bottom)):
-                if words:
-                    rows = [_bar(word) for word in words]
-                    st.altair_chart(charts.ranked_words(rows, title), alt=f"{title}: {side.name}")
+            for words, title, end in zip((_first(answer), _last(answer)), _ENDS, most, strict=True):
+                rows = [_bar(word) for word in words]
+                st.altair_chart(charts.ranked_words(rows, title, end), alt=f"{title}: {side.name}")
+
+
+_ENDS = ("probability", "probability, last of the list")
+
+
+def _first(answer: Answer) -> Sequence[RankedWord]:
+    return answer.top.top
+
+
+def _last(answer: Answer) -> Sequence[RankedWord]:
+    return answer.top.bottom or answer.top.top
 
 
 def _bar(word: RankedWord) -> dict[str, Any]:
@@ -144,13 +158,15 @@ def rank_changes(answers: Answers, words: Words) -> None:
     st.subheader("How ranks change from model to model", anchor=False)
     listed = dict.fromkeys(word.word for _, answer in answers for word in answer.top.top)
     judged = dict.fromkeys(score.word for _, answer in answers for score in answer.scores if len(score.pieces) == 1)
-    names = tuple(dict.fromkeys([*listed, *judged]))[:_SHOWN_WORDS]
+    names = tuple(dict.fromkeys([*listed, *judged]))
     prompt = answers[0][1].top.prompt
     by_side = {side.name: asking.ranks(side, prompt, names, words) for side, _ in answers}
+    drawn = _drawn(answers, by_side)
     rows = [
         {"word": one.word, "model": name, "rank": one.rank, "probability": one.probability, "mark": one.mark.value}
         for name, ranked in by_side.items()
         for one in ranked.values()
+        if one.word in drawn
     ]
     st.altair_chart(charts.ranks(rows, list(by_side)), alt="Rank of each word with each model")
     with st.expander("The ranks as a table"):
@@ -161,6 +177,19 @@ def rank_changes(answers: Answers, words: Words) -> None:
             ],
             hide_index=True,
         )  # fmt: skip
+
+
+def _drawn(answers: Answers, by_side: Mapping[str, Mapping[str, RankedWord]]) -> set[str]:
+    """The words whose lines are drawn: the first of every list, and the wanted and unwanted ones that rank highest."""
+    chosen = {word.word for _, answer in answers for word in answer.top.top[:_OF_LIST]}
+    for mark in ("wanted", "unwanted"):
+        best: dict[str, int] = {}
+        for ranked in by_side.values():
+            for one in ranked.values():
+                if one.mark.value == mark:
+                    best[one.word] = min(best.get(one.word, one.rank), one.rank)
+        chosen.update(sorted(best, key=lambda word: best[word])[:_OF_MARK])
+    return chosen
 
 
 def own_words(answers: Answers, words: Words) -> None:
