@@ -279,6 +279,15 @@ def word_rates(whole: Sequence[Mapping[str, Any]]) -> None:
         return
     rows = [{"word": w["word"], "before": w["reference"], "now": w["current"], "z": w["z"]} for w in found]
     st.altair_chart(charts.words(rows), alt="Words by the share of texts that hold them")
+    with st.expander("These words as figures"):
+        inert_text.table(
+            ["word", "reference", "this batch", "z"],
+            [
+                (inert_text.escaped(w["word"]), f"{w['reference']:.2%}", f"{w['current']:.2%}", f"{w['z']:+.1f}")
+                for w in found
+            ],
+            numbers=[1, 2, 3],
+        )
 
 
 def segments(of_column: Sequence[Mapping[str, Any]]) -> None:

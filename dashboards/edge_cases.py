@@ -50,16 +50,13 @@ def body(shop: Shop) -> None:
     chosen = filters(all_rows)
     tallies = gathered.tallies(chosen.wanted)
     total = _total(tallies, chosen.verdict)
-    with st.expander("How many rows each rule chose"):
-        by_reason = sorted(tallies.by_reason.items(), key=lambda pair: -pair[1])
-        rows = [{"label": reason, "value": count} for reason, count in by_reason]
-        st.altair_chart(charts.bars(rows, "rows"), alt="Rows by reason")
     if not total:
         inert_text.note("good" if chosen.verdict == UNDECIDED else "plain", "No row matches; nothing waits here.")
         with told():
             undoing(shop)
-        return
-    review(shop, gathered, chosen, total)
+    else:
+        review(shop, gathered, chosen, total)
+    by_reason(shop, tallies)
 
 
 def figures(shop: Shop, tallies: Tallies) -> None:
@@ -69,6 +66,14 @@ def figures(shop: Shop, tallies: Tallies) -> None:
     four[1].metric("Wait for a decision", f"{reading.undecided(tallies):,}")
     four[2].metric("Accepted, relabelled", f"{_count(tallies, 'accepted') + _count(tallies, 'relabelled'):,}")
     four[3].metric("Rejected", f"{_count(tallies, 'rejected'):,}")
+
+
+def by_reason(shop: Shop, tallies: Tallies) -> None:
+    """How many rows each rule chose, and what a decision changes."""
+    st.subheader("How many rows each rule chose", anchor=False)
+    rows = sorted(tallies.by_reason.items(), key=lambda pair: -pair[1])
+    chart = charts.bars([{"label": reason, "value": count} for reason, count in rows], "rows")
+    st.altair_chart(chart, alt="Rows by reason")
     only = shop.project.settings.retrain.only_accepted
     st.caption(
         "A retraining leaves rejected rows out, and uses relabelled ones in their new role. "
@@ -120,14 +125,14 @@ def review(shop: Shop, gathered: Gathered, chosen: Filter, total: int) -> None:
     rows = gathered.find(chosen.wanted, chosen.verdict, begin, PAGE_ROWS).rows
     row = rows[min(at - begin, len(rows) - 1)]
     st.subheader(f"Row {at + 1:,} of {total:,}", anchor=False)
+    who = reviewer()
+    with told():  # above the row: they stay where they are, however long a text is
+        buttons(shop, row, who, chosen, total)
     left, right = st.columns([3, 2])
     with left:
         shown(row)
     with right, told():
         known(shop, row)
-    who = reviewer()
-    with told():
-        buttons(shop, row, who, chosen, total)
     with told():
         relabel(shop, row, who, chosen)
     with told():

@@ -110,7 +110,6 @@ def _of_batches(shop: Shop, batches: Sequence[BatchFigures]) -> Iterator[_Task]:
                 "bad",
                 f"{batch.kind}: {what} failed; critical rules broken: {batch.critical}, "
                 f"rows in quarantine: {batch.quarantined:,}.",
-                "Correct the rows, or the suite where it asks too much.",
                 page="data_quality.py",
                 link="See the rows",
             )
