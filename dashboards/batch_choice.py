@@ -25,13 +25,15 @@ def labels(batches: Sequence[BatchFigures]) -> dict[str, str]:
 
 
 def chosen_kind(shop: Shop) -> str | None:
-    """The kind of data that is looked at: the newest batch's, or the one that a person chose; None before a check."""
+    """The kind that is looked at: the newest batch's, the address's (`?kind=`), or a person's choice; None without one."""
     kinds = list(dict.fromkeys(batch.kind for batch in reading.batches(shop) if batch.kind))
     if not kinds:
         return None
     if len(kinds) == 1:
         return kinds[0]
-    return st.segmented_control("Kind of data", kinds, default=kinds[0], required=True, key="kind") or kinds[0]
+    asked = st.query_params.get("kind")
+    first = asked if asked in kinds else kinds[0]
+    return st.segmented_control("Kind of data", kinds, default=first, required=True, key="kind") or first
 
 
 def chosen_batch(shop: Shop, batches: Sequence[BatchFigures], *, key: str) -> BatchFigures:

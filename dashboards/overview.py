@@ -79,6 +79,8 @@ class _Task:
     page: str = ""
     """File of the page on which it can be done or seen."""
     link: str = ""
+    kind_of_data: str = ""
+    """Which kind that page begins with."""
 
 
 def to_do(shop: Shop, batches: Sequence[BatchFigures]) -> None:
@@ -92,7 +94,8 @@ def to_do(shop: Shop, batches: Sequence[BatchFigures]) -> None:
         with left:
             inert_text.note(task.kind, task.said, task.advice, command=task.command)
         if task.page:
-            right.page_link(task.page, label=task.link, icon=":material/arrow_forward:")
+            asked = {"kind": task.kind_of_data} if task.kind_of_data else None
+            right.page_link(task.page, label=task.link, icon=":material/arrow_forward:", query_params=asked)
 
 
 def _of_batches(shop: Shop, batches: Sequence[BatchFigures]) -> Iterator[_Task]:
@@ -112,10 +115,11 @@ def _of_batches(shop: Shop, batches: Sequence[BatchFigures]) -> Iterator[_Task]:
                 f"rows in quarantine: {batch.quarantined:,}.",
                 page="data_quality.py",
                 link="See the rows",
+                kind_of_data=batch.kind or "",
             )
         if batch.drifted:
-            yield _Task("warn", f"{batch.kind}: {batch.drifted} of {batch.compared} columns drifted in {what}.",
-                        page="drift.py", link="What changed")  # fmt: skip
+            said = f"{batch.kind}: {batch.drifted} of {batch.compared} columns drifted in {what}."
+            yield _Task("warn", said, page="drift.py", link="What changed", kind_of_data=batch.kind or "")
 
 
 def _of_rows(shop: Shop, batches: Sequence[BatchFigures]) -> Iterator[_Task]:
