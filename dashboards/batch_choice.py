@@ -25,7 +25,7 @@ def labels(batches: Sequence[BatchFigures]) -> dict[str, str]:
 
 
 def chosen_kind(shop: Shop) -> str | None:
-    """The kind that is looked at: the newest batch's, the address's (`?kind=`), or a person's choice; None without one."""
+    """The kind that is looked at: the newest batch's, the address's (`?kind=`), or a person's choice; else None."""
     kinds = list(dict.fromkeys(batch.kind for batch in reading.batches(shop) if batch.kind))
     if not kinds:
         return None
