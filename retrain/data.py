@@ -7,6 +7,7 @@ later, not in another order, and not of another model.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import logging
@@ -134,7 +135,7 @@ def gathered(retraining_set: RetrainingSet, cache: Path, *, parts: Sequence[str]
         )
     with _quiet():
         rows = Dataset.from_parquet(
-            [str(there[name]) for name in names], columns=_COLUMNS, cache_dir=str(cache / "parquet")
+            [glob.escape(str(there[name])) for name in names], columns=_COLUMNS, cache_dir=str(cache / "parquet")
         )
     return Gathered(rows, names, digest_of(rows))
 

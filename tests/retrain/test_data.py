@@ -116,6 +116,11 @@ def test_what_is_gathered_are_the_parts_in_their_order(tmp_path):
     assert list(found.parts) == [part.name for part in there.parts]
 
 
+def test_a_set_is_read_in_whatever_folder_it_stands(tmp_path):
+    there = add(tmp_path / "shop [new] *?", ["one", "two"])
+    assert list(gathered(there, tmp_path / "cache").rows["text"]) == ["one", "two"]
+
+
 def test_a_training_that_goes_on_reads_only_the_parts_it_began_with(tmp_path):
     there = add(tmp_path / "set", ["one", "two"])
     began = gathered(there, tmp_path / "cache")
