@@ -15,10 +15,12 @@ from dashboards.shop import Shop, recorded
 from expectations.errors import ShopmonError
 from monitor.edge_cases import Role
 from monitor.gathered_rows import GatheredRow, Tallies, Wanted
-from monitor.reviews import Decision, Verdict
+from monitor.reviews import Decided, Decision, Verdict
 
 PAGE_ROWS = 50
 """Rows in the list at once."""
+_LATEST = 20
+"""Decisions that are listed."""
 UNDECIDED = "undecided"
 _EVERY = "all"
 _VERDICTS = (UNDECIDED, *(verdict.value for verdict in Verdict), _EVERY)
@@ -57,6 +59,8 @@ def body(shop: Shop) -> None:
     else:
         review(shop, gathered, chosen, total)
     by_reason(shop, tallies)
+    with told():
+        latest(shop)
 
 
 def figures(shop: Shop, tallies: Tallies) -> None:
@@ -79,6 +83,16 @@ def by_reason(shop: Shop, tallies: Tallies) -> None:
         "A retraining leaves rejected rows out, and uses relabelled ones in their new role. "
         + ("It learns from accepted rows only." if only else "Rows that nobody decided about are learnt from as well.")
     )
+
+
+def latest(shop: Shop) -> None:
+    """The newest decisions of everybody."""
+    found = shop.store.reviews.history(limit=_LATEST) if shop.store else ()
+    if not found:
+        return
+    with st.expander(f"The latest decisions ({len(found)})"):
+        rows = [(inert_text.escaped(decision_said(one)), inert_text.escaped(one.text_hash[:12])) for one in found]
+        inert_text.table(["decided", "text (SHA-256 begins)"], rows)
 
 
 def _count(tallies: Tallies, verdict: str) -> int:
@@ -131,6 +145,8 @@ def review(shop: Shop, gathered: Gathered, chosen: Filter, total: int) -> None:
     left, right = st.columns([3, 2])
     with left:
         shown(row)
+        with told():
+            decided_before(shop, row)
     with right, told():
         known(shop, row)
     with told():
@@ -145,10 +161,24 @@ def shown(row: GatheredRow) -> None:
         f'<div class="sm-note plain" style="font-size:1.1rem">{inert_text.escaped(row.text, longest=6_000)}</div>'
     )
     inert_text.show(inert_text.chips(row.reasons) + inert_text.chips([f"role: {row.role}"]))
-    if row.verdict:
-        details = ", ".join(part for part in (row.decided_role, row.decided_label) if part)
-        said = f"{row.verdict}{f' as {details}' if details else ''}"
-        inert_text.note(_KINDS.get(row.verdict, "plain"), said)
+
+
+def decided_before(shop: Shop, row: GatheredRow) -> None:
+    """What people decided about the row, the newest first, with who and when; what was taken back stands there, too."""
+    if shop.store is None:
+        return
+    for one in shop.store.reviews.history(kind=row.kind, text_hash=row.text_hash, limit=5):
+        kind = "plain" if one.withdrawn_at else _KINDS[one.verdict.value]
+        inert_text.note(kind, decision_said(one))
+
+
+def decision_said(one: Decided) -> str:
+    """A decision in a line."""
+    details = ", ".join(part for part in (one.role, one.label) if part)
+    said = f"{one.verdict.value}{f' as {details}' if details else ''} by {one.by}, {one.at:%Y-%m-%d %H:%M} UTC"
+    if one.withdrawn_at is None:
+        return said
+    return f"{said}; taken back by {one.withdrawn_by}, {one.withdrawn_at:%Y-%m-%d %H:%M} UTC"
 
 
 def known(shop: Shop, row: GatheredRow) -> None:

@@ -12,9 +12,8 @@ import streamlit as st
 from expectations.errors import ShopmonError
 from monitor.runs import RunStore
 from shopmon.project import Project
+from shopmon.serving import PROJECT_VARIABLE as PROJECT_VARIABLE
 
-PROJECT_VARIABLE = "SHOPMON_PROJECT"
-"""Environment variable that names the folder of the project; otherwise it is the one around the working directory."""
 _SQLITE = "sqlite:///"
 
 
@@ -45,7 +44,7 @@ class Shop:
 
 
 def open_shop() -> Shop:
-    """The project that was asked for.
+    """The project that `shopmon dashboard` was asked for, or the one around the working directory.
 
     Raises ShopmonError if its settings cannot be understood, or its store cannot be reached or is of a newer shopmon.
     """

@@ -189,12 +189,23 @@ def facts(document: Mapping[str, Any]) -> None:
         "base": f"{document['base']['name']} ({document['base']['sha256'][:12]})",
         "learnt from": f"{rows}; {data['general']:,} passages of {data['general_source']}",
         "held out": ", ".join(f"{count:,} {role}" for role, count in data["held_out"].items()),
+        "by people": _by_people(data),
         "steps": f"{document['steps']:,}, the best was {document['best_step']:,}",
         "took": f"{duration(document['seconds'])}, {document['tokens']:,} tokens, {document['device']}",
         "weights": document["weights_sha256"][:12],
     }
     cells = [(inert_text.escaped(name), inert_text.escaped(value)) for name, value in told_of.items() if value]
     inert_text.table(["", ""], cells)
+
+
+def _by_people(data: Mapping[str, Any]) -> str:
+    """What people decided about the rows, as far as it changed anything."""
+    names = {
+        "rejected": "rejected",
+        "relabelled": "relabelled",
+        "not_reviewed": "left out, for nobody had accepted them",
+    }
+    return ", ".join(f"{data[name]:,} {title}" for name, title in names.items() if data.get(name))
 
 
 def lineage(shop: Shop, named: Named) -> None:

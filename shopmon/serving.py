@@ -23,7 +23,7 @@ PORT = 8501
 _TRIED = 20
 """Ports that are tried."""
 PROJECT_VARIABLE = "SHOPMON_PROJECT"
-"""Environment variable by which the pages know the project; `dashboards.shop` reads it."""
+"""Environment variable by which the pages know the project: its folder, or its shopmon.toml."""
 
 
 @dataclass(frozen=True)
