@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Shop:
         """A command for this project, as it is typed in the working directory."""
         if self.project.folder.absolute() == Path.cwd():
             return f"shopmon {words}"
-        return f"shopmon {words} --project {_nearby(self.project.folder)}"
+        return f"shopmon {words} --project {shlex.quote(str(_nearby(self.project.folder)))}"
 
 
 def open_shop() -> Shop:
