@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboards import batch_choice, charts, inert_text, reading
 from dashboards.batch_choice import MOST
-from dashboards.frame import nothing_yet, page, told
+from dashboards.frame import download, nothing_yet, page, told
 from dashboards.heat_map_click import clicked
 from dashboards.shop import Shop
 from expectations.failing_rows import FailingRow
@@ -188,14 +188,8 @@ def _listed(file: Path, rule: _Rule, batch: BatchFigures) -> None:
         inert_text.note("plain", f"No row {about}.")
     else:
         _table(page_of.rows, page_of.columns, rule)
-    st.download_button(
-        "Download the whole quarantine (Parquet)",
-        data=lambda: file.read_bytes(),
-        file_name=f"quarantine-{batch.run_id}.parquet",
-        mime="application/vnd.apache.parquet",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    name = f"quarantine-{batch.run_id}.parquet"
+    download("Download the whole quarantine (Parquet)", file, name, "application/vnd.apache.parquet")
 
 
 def _page_of(total: int, key: str) -> int:

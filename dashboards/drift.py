@@ -12,7 +12,7 @@ import streamlit as st
 
 from dashboards import batch_choice, charts, inert_text, reading
 from dashboards.batch_choice import MOST
-from dashboards.frame import nothing_yet, page, told
+from dashboards.frame import download, nothing_yet, page, told
 from dashboards.heat_map_click import clicked
 from dashboards.shop import Shop
 from monitor.distributions import Spread
@@ -349,14 +349,7 @@ def evidently(found: Run, batch: BatchFigures) -> None:
         # As data of its own the page has no origin: whatever stands in it reaches neither this page nor the server.
         page_of = base64.b64encode(file.read_bytes()).decode()
         st.iframe(f"data:text/html;base64,{page_of}", height=900, alt="Evidently's report")
-    st.download_button(
-        "Download it (HTML)",
-        data=lambda: file.read_bytes(),
-        file_name=f"drift-{batch.run_id}.html",
-        mime="text/html",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    download("Download it (HTML)", file, f"drift-{batch.run_id}.html", "text/html")
 
 
 if __name__ == "__main__":

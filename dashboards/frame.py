@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import streamlit as st
 
@@ -48,6 +49,18 @@ class told:  # noqa: N801 - a context manager, read as a word
             "This is a mistake in shopmon, not in your data: please report it, with what the terminal says.",
         )
         return True
+
+
+def download(label: str, data: Path | str, name: str, mime: str) -> None:
+    """A button that saves a file, which is not read before it is pressed, or a text."""
+    st.download_button(
+        label,
+        data=(lambda: data.read_bytes()) if isinstance(data, Path) else data,
+        file_name=name,
+        mime=mime,
+        icon=":material/download:",
+        on_click="ignore",
+    )
 
 
 def nothing_yet(shop: Shop, said: str, commands: Sequence[str], *, then: str = "") -> None:

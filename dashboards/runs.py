@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from dashboards import inert_text, reading
-from dashboards.frame import nothing_yet, page, told
+from dashboards.frame import download, nothing_yet, page, told
 from dashboards.shop import Shop
 from monitor.history import RunLine, differences
 
@@ -122,8 +122,7 @@ def document(found: Mapping[str, Any], run_id: str) -> None:
             part = st.selectbox("Part", list(found), key=f"part_{run_id}")
             shown = found[part] if part else {}
         st.json(shown, expanded=1)
-    st.download_button("Download the JSON", data=whole, file_name=f"{run_id}.json", mime="application/json",
-                       icon=":material/download:", on_click="ignore")  # fmt: skip
+    download("Download the JSON", whole, f"{run_id}.json", "application/json")
 
 
 def compared(shop: Shop, picked: Sequence[RunLine]) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,35 +68,6 @@ def a_run(run_id: str = "run-0", minute: int = 0, **changes: Any) -> Run:
         "document": a_document(),
     }
     return Run(run_id=run_id, **{**said, **changes})
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def new_address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
-    if request.param == "sqlite":
-        return lambda: f"sqlite:///{tmp_path_factory.mktemp('store')}/runs.sqlite"
-    server = request.getfixturevalue("postgresql_url")
-    return lambda: new_postgresql_database(server)
-
-
-def new_postgresql_database(server: str) -> str:
-    import psycopg
-
-    name = f"history_{secrets.token_hex(4)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return f"{server.rpartition('/')[0]}/{name}"
-
-
-@pytest.fixture
-def store(new_address: Callable[[], str]) -> Iterator[RunStore]:
-    with RunStore.open(new_address()) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def shared_store(new_address: Callable[[], str]) -> Iterator[RunStore]:
-    with RunStore.open(new_address()) as opened:
-        yield opened
 
 
 # Batches

@@ -6,7 +6,6 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,45 +45,15 @@ def relabelled(name: str | int, role: str | None = None, label: str | None = Non
     return Decision(kind=kind, text_hash=digest(name), verdict=Verdict.RELABELLED, role=role, label=label)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def new_address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
-    """Makes addresses at which nothing is yet, on one of the two databases."""
-    if request.param == "sqlite":
-        return lambda: f"sqlite:///{tmp_path_factory.mktemp('store')}/runs.sqlite"
-    server = request.getfixturevalue("postgresql_url")
-    return lambda: new_postgresql_database(server)
-
-
-def new_postgresql_database(server: str) -> str:
-    import psycopg
-
-    name = f"reviews_{secrets.token_hex(4)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return f"{server.rpartition('/')[0]}/{name}"
-
-
-@pytest.fixture
-def address(new_address: Callable[[], str]) -> str:
-    return new_address()
-
-
-@pytest.fixture
-def store(address: str) -> Iterator[RunStore]:
-    with RunStore.open(address) as opened:
-        yield opened
-
-
 @pytest.fixture
 def reviews(store: RunStore) -> Reviews:
     return store.reviews
 
 
 @pytest.fixture(scope="module")
-def shared_reviews(new_address: Callable[[], str]) -> Iterator[Reviews]:
+def shared_reviews(shared_store: RunStore) -> Reviews:
     """One store for all examples of a property."""
-    with RunStore.open(new_address()) as opened:
-        yield opened.reviews
+    return shared_store.reviews
 
 
 def verdicts(reviews: Reviews) -> dict[str, str]:

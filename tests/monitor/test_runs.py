@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -32,6 +31,8 @@ from monitor.migrations import HEAD, REVISIONS, VERSION_TABLE
 from monitor.run_database import connect, parse_address, to_json, writing
 from monitor.runs import METADATA, Input, Run, RunStore, new_run_id
 
+from .conftest import new_postgresql_database
+
 NOON = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -51,42 +52,6 @@ def a_run(run_id: str = "20261120-120000-a3f9c1", **changes: Any) -> Run:
         document={"status": "failed", "expectations": [{"id": "text-present", "success": False, "observed": None}]},
     )
     return replace(run, **changes)
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def new_address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
-    """Makes addresses at which nothing is yet, on one of the two databases."""
-    if request.param == "sqlite":
-        return lambda: f"sqlite:///{tmp_path_factory.mktemp('store')}/runs.sqlite"
-    server = request.getfixturevalue("postgresql_url")
-    return lambda: new_postgresql_database(server)
-
-
-def new_postgresql_database(server: str) -> str:
-    import psycopg
-
-    name = f"store_{secrets.token_hex(4)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return f"{server.rpartition('/')[0]}/{name}"
-
-
-@pytest.fixture
-def address(new_address: Callable[[], str]) -> str:
-    return new_address()
-
-
-@pytest.fixture
-def store(address: str) -> Iterator[RunStore]:
-    with RunStore.open(address) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def shared_store(new_address: Callable[[], str]) -> Iterator[RunStore]:
-    """One store for all examples of a property."""
-    with RunStore.open(new_address()) as opened:
-        yield opened
 
 
 def execute(address: str, statement: str) -> None:
