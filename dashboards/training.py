@@ -43,8 +43,7 @@ def body(shop: Shop) -> None:
             )  # fmt: skip
     chosen = chosen_models(found)
     live = any(training.goes_on for training in open_ones)
-    with told():
-        st.fragment(curves, run_every=LIVE if live else None)(shop, chosen)
+    st.fragment(curves, run_every=LIVE if live else None)(shop, chosen)
     if chosen:
         with told():
             measures(chosen)
@@ -64,7 +63,15 @@ def chosen_models(found: Sequence[Named]) -> list[Named]:
 
 
 def curves(shop: Shop, chosen: Sequence[Named]) -> None:
-    """Loss, perplexity, probabilities, rate and speed over the steps, of the chosen models and of what goes on now."""
+    """Loss, perplexity, probabilities, rate and speed over the steps, of the chosen models and of what goes on now.
+
+    It is run by itself, too: then nobody else would tell what went wrong.
+    """
+    with told():
+        _curves(shop, chosen)
+
+
+def _curves(shop: Shop, chosen: Sequence[Named]) -> None:
     now = [training for training in going_on(shop) if training.goes_on]
     for training in now:
         done = training.step / training.steps if training.steps else 0.0

@@ -16,6 +16,8 @@ from monitor.run_folder import write_aside
 from retrain.results import Measures
 
 FILE_NAME = "metrics.jsonl"
+_WITHOUT_STEP = ("begin", "end")
+"""Events that are of no step."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def plain(measures: Measures) -> dict[str, Any]:
 
 
 def told(file: Path) -> tuple[Mapping[str, Any], ...]:
-    """What a training told so far, a line each, the first one first; what is no whole line yet is left out.
+    """What a training told so far, a line each, the first one first; what is no whole line, or lacks its step, is
+    left out.
 
     No file, nothing told. Raises ShopmonError where it cannot be read.
 
@@ -99,7 +102,9 @@ def _read(line: str) -> Mapping[str, Any] | None:
         said = json.loads(line)
     except ValueError:
         return None
-    return said if isinstance(said, dict) and "event" in said else None
+    if not isinstance(said, dict) or "event" not in said:
+        return None
+    return said if isinstance(said.get("step", 0 if said["event"] in _WITHOUT_STEP else None), int) else None
 
 
 def _finite(value: Any) -> Any:
