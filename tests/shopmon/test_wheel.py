@@ -14,7 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("shopmon", "expectations", "monitor", "retrain", "dashboards")
-NOT_SOURCES = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "demo")
+NOT_SOURCES = shutil.ignore_patterns(
+    ".git", ".venv*", ".*_cache", ".hypothesis", ".shopmon", "__pycache__", "*.egg-info", "build", "dist", "demo"
+)  # fmt: skip
 REVIEWS = """Review Text,Rating,Title,Recommended IND
 "The sole came loose after two runs, so I sent it back.",2,Came apart,0
 Soft fabric and true to size; my daughter wears it every day.,5,Lovely,1
