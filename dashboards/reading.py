@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import streamlit as st
 
 from dashboards.shop import Shop, recorded
@@ -22,7 +24,7 @@ from monitor.distributions import Spread, read
 from monitor.gathered_rows import GatheredRows, Tallies, Wanted
 from monitor.history import BatchFigures, ColumnFigures, RuleFigures, RunLine
 from monitor.retraining_set import RetrainingSet
-from monitor.reviews import Decided, Verdict
+from monitor.reviews import Changed, Reviews, Verdict
 from monitor.runs import Run, RunStore
 
 # --- the run store ----------------------------------------------------------------------------------------------------
@@ -164,18 +166,46 @@ class Gathered:
 def gathered(shop: Shop) -> Gathered:
     """The project's retraining set as it is now."""
     rows = RetrainingSet(shop.project.retraining)
-    decisions = shop.store.reviews.version() if shop.store else ()
-    key = repr((str(rows.folder), gathered_rows.content_key(rows), shop.key, decisions))
-    return Gathered(rows, key, _decided(shop.store, key))
+    version, decided = _decisions(shop.key).now(shop.store.reviews) if shop.store else ((), _NOTHING_DECIDED)
+    key = repr((str(rows.folder), gathered_rows.content_key(rows), shop.key, version))
+    return Gathered(rows, key, decided)
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _decided(_store: RunStore | None, key: str) -> pa.Table:
-    standing: Sequence[Decided] = tuple(_store.reviews.standing().values()) if _store else ()
-    names = ("kind", "text_hash", "verdict", "role", "label")
-    columns = {name: [getattr(one, name) for one in standing] for name in names}
-    columns["verdict"] = [verdict and str(verdict) for verdict in columns["verdict"]]
-    return pa.table(columns, schema=pa.schema([(name, pa.string()) for name in names]))
+_DECIDED = pa.schema([(name, pa.string()) for name in ("kind", "text_hash", "verdict", "role", "label")])
+_NOTHING_DECIDED = _DECIDED.empty_table()
+
+
+class _Decisions:
+    """The decisions of a store that stand: after each new one only what it changed is read."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()  # sessions share it
+        self._version: tuple[int, ...] = ()
+        self._table = _NOTHING_DECIDED
+
+    def now(self, reviews: Reviews) -> tuple[tuple[int, ...], pa.Table]:
+        """The version that the decisions have now, and what stands."""
+        with self._lock:
+            changed = reviews.changed(self._version)
+            if changed.texts:
+                self._table = _with(self._table, changed)
+            self._version = changed.version
+            return self._version, self._table
+
+
+def _with(decided: pa.Table, changed: Changed) -> pa.Table:
+    """The decisions that stand once some have changed."""
+    keys = pc.binary_join_element_wise(decided["text_hash"], decided["kind"], "")
+    again = pa.array([digest + kind for kind, digest in changed.texts], pa.string())
+    stands = [(*text, *said) for text, said in changed.texts.items() if said is not None]
+    columns = zip(*stands, strict=True) if stands else ((),) * len(_DECIDED)
+    new = pa.table([pa.array(column, pa.string()) for column in columns], schema=_DECIDED)
+    return pa.concat_tables([decided.filter(pc.invert(pc.is_in(keys, again))), new]).combine_chunks()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _decisions(key: str) -> _Decisions:
+    return _Decisions()
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking through the rows …")

@@ -30,6 +30,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    tuple_,
     update,
 )
 
@@ -58,6 +59,7 @@ REVIEWS = Table(
     Index("shopmon_reviews_text", "kind", "text_hash"),
     Index("shopmon_reviews_act", "act"),
 )
+_TEXT = (REVIEWS.c.kind, REVIEWS.c.text_hash)
 _NEWEST_FIRST = REVIEWS.c.number.desc()
 _NOT_WITHDRAWN = REVIEWS.c.withdrawn_at.is_(None)
 
@@ -164,6 +166,16 @@ def decided_labels(standing: Mapping[tuple[str, str], Decided]) -> dict[tuple[st
     return {key: one.label for key, one in standing.items() if one.label is not None}
 
 
+@dataclass(frozen=True)
+class Changed:
+    """What stands otherwise than at an earlier version of the decisions."""
+
+    version: tuple[int, ...]
+    """As `Reviews.version` gives it: what to ask with the next time."""
+    texts: Mapping[tuple[str, str], tuple[str, str | None, str | None] | None]
+    """(kind, text hash) → verdict, role and label that stand now; None where nothing stands any more."""
+
+
 class Reviews:
     """The decisions in a run store, where several processes may decide at once: `RunStore.reviews` gives it.
 
@@ -253,9 +265,31 @@ class Reviews:
 
     def version(self) -> tuple[int, ...]:
         """What changes with every decision that is made or withdrawn: the newest one's number, and how many were."""
-        asked = select(func.coalesce(func.max(REVIEWS.c.number), 0), func.count(REVIEWS.c.withdrawn_at))
         with self._reading() as connection:
-            return tuple(int(number) for number in connection.execute(asked).one())
+            return _version(connection)
+
+    def changed(self, since: tuple[int, ...] = ()) -> Changed:
+        """The texts about which something else may stand than at a version, and what stands now; else all that stands.
+
+        Thousands of decisions need not be read again after each one: only what was decided since, and what was ever
+        withdrawn where anything was since.
+        """
+        with self._reading() as connection:
+            now = _version(connection)  # first: what is decided from here on is told the next time as well
+            if now == since:
+                return Changed(now, {})
+            asked = select(*_TEXT, REVIEWS.c.verdict, REVIEWS.c.role, REVIEWS.c.label)
+            if not since:
+                found = connection.execute(asked.where(_stands(None)))
+                return Changed(now, {(kind, digest): (*said,) for kind, digest, *said in found})
+            number, withdrawn = since
+            moved = REVIEWS.c.number > number
+            if now[1] != withdrawn:
+                moved = moved | REVIEWS.c.withdrawn_at.is_not(None)
+            touched = connection.execute(select(*_TEXT).where(moved).distinct()).all()
+            found = connection.execute(asked.where(_stands(None, tuple_(*_TEXT).in_(select(*_TEXT).where(moved)))))
+            stand = {(kind, digest): (*said,) for kind, digest, *said in found}
+        return Changed(now, {**dict.fromkeys((kind, digest) for kind, digest in touched), **stand})
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -274,9 +308,14 @@ def _of(**asked: str | None) -> list[ColumnElement[bool]]:
     return [REVIEWS.c[name] == value for name, value in asked.items() if value is not None]
 
 
-def _stands(kind: str | None) -> ColumnElement[bool]:
-    """Whether it is the newest decision about its text that was not withdrawn."""
-    newest = select(func.max(REVIEWS.c.number)).where(_NOT_WITHDRAWN, *_of(kind=kind))
+def _version(connection: Connection) -> tuple[int, ...]:
+    asked = select(func.coalesce(func.max(REVIEWS.c.number), 0), func.count(REVIEWS.c.withdrawn_at))
+    return tuple(int(number) for number in connection.execute(asked).one())
+
+
+def _stands(kind: str | None, *of: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether it is the newest decision about its text that was not withdrawn; `of` says which texts are meant."""
+    newest = select(func.max(REVIEWS.c.number)).where(_NOT_WITHDRAWN, *_of(kind=kind), *of)
     return REVIEWS.c.number.in_(newest.group_by(REVIEWS.c.kind, REVIEWS.c.text_hash))
 
 

@@ -309,6 +309,38 @@ def test_what_stands_is_what_is_left_when_the_withdrawn_acts_had_never_been(
     assert {text: one.label for (_, text), one in shared_reviews.standing(kind).items()} == expected
 
 
+@given(acts, st.sets(st.integers(0, 9)))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_changed_since_each_look_makes_up_what_stands(
+    shared_reviews: Reviews, acts: list[tuple[str, list[int] | None]], looks: set[int]
+) -> None:
+    kind = secrets.token_hex(8)
+    known, version = {}, ()
+    for at, (person, texts) in enumerate(acts):
+        if texts is None:
+            shared_reviews.undo(by=person + kind)
+        else:
+            shared_reviews.decide([relabelled(t, label=str(at), kind=kind) for t in texts], by=person + kind)
+        if at in looks or at + 1 == len(acts):
+            changed = shared_reviews.changed(version)
+            known, version = known | changed.texts, changed.version
+            standing = {key: (str(one.verdict), one.role, one.label) for key, one in shared_reviews.standing().items()}
+            assert {key: said for key, said in known.items() if said is not None} == standing
+
+
+def test_after_one_decision_one_text_has_changed_and_after_none_nothing(reviews: Reviews) -> None:
+    reviews.decide([accepted(number) for number in range(5)], by="Ann")
+    whole = reviews.changed()
+    assert len(whole.texts) == 5
+    assert reviews.changed(whole.version).texts == {}
+    reviews.decide([relabelled(3, role="replay")], by="Bob")
+    since = reviews.changed(whole.version)
+    assert since.texts == {("reviews", digest(3)): ("relabelled", "replay", None)}
+    reviews.undo(by="Ann")
+    left = reviews.changed(since.version).texts
+    assert {text for (_, text), said in left.items() if said is None} == {digest(number) for number in (0, 1, 2, 4)}
+
+
 # Several processes
 
 
@@ -408,7 +440,7 @@ def test_decisions_in_a_store_of_a_newer_version_are_left_alone(address: str) ->
 def test_a_table_dropped_by_hand_is_told(address: str) -> None:
     with RunStore.open(address) as store:
         execute(address, "DROP TABLE shopmon_reviews")
-        for ask in (store.reviews.standing, store.reviews.version, store.reviews.counts):
+        for ask in (store.reviews.standing, store.reviews.version, store.reviews.changed, store.reviews.counts):
             with pytest.raises(RunStoreError, match="lacks tables"):
                 ask()
         with pytest.raises(RunStoreError, match="lacks tables"):
