@@ -17,7 +17,7 @@ from retrain.settings import Words
 
 if TYPE_CHECKING:
     from retrain.loading import MaskedModel
-    from retrain.word_scores import Mass, RankedWord, TopWords, WordScore
+    from retrain.word_scores import Answered, Mass, RankedWord, TopWords, WordScore
 
 TOP, OF = 10, 1_000
 """Words at each end of the list, and how long the list is: the likeliest words, as in the plot of the hackathon."""
@@ -56,14 +56,11 @@ def answer(side: Side, prompt: str, words: Words) -> Answer:
 
 @st.cache_data(max_entries=256, show_spinner="Asking the model …")
 def _answer(weights: str, prompt: str, wanted: tuple[str, ...], unwanted: tuple[str, ...], *, _folder: Path) -> Answer:
-    from retrain.word_scores import masses, score_words, top_words
+    from retrain.word_scores import score_words
 
-    model = _loaded(weights, _folder)
-    return Answer(
-        top_words(model, prompt, wanted=wanted, unwanted=unwanted, of=OF, show=TOP),
-        masses(model, [prompt], wanted, unwanted)[0],
-        score_words(model, [prompt], [*wanted, *unwanted]),
-    )
+    in_gap = _in_gap(weights, prompt, wanted, unwanted, _folder=_folder)
+    scores = score_words(_loaded(weights, _folder), [prompt], [*wanted, *unwanted])
+    return Answer(in_gap.top(of=OF, show=TOP), in_gap.mass, scores)
 
 
 def ranks(side: Side, prompt: str, listed: tuple[str, ...], words: Words) -> Mapping[str, RankedWord]:
@@ -81,9 +78,17 @@ def _ranks(
     *,
     _folder: Path,
 ) -> Mapping[str, RankedWord]:
-    from retrain.word_scores import ranked_words
+    return _in_gap(weights, prompt, wanted, unwanted, _folder=_folder).find(listed)
 
-    return ranked_words(_loaded(weights, _folder), prompt, listed, wanted=wanted, unwanted=unwanted)
+
+@st.cache_resource(max_entries=64, show_spinner="Asking the model …")
+def _in_gap(
+    weights: str, prompt: str, wanted: tuple[str, ...], unwanted: tuple[str, ...], *, _folder: Path
+) -> Answered:
+    """All that a model says in one gap, half a megabyte: several parts of the page tell of it."""
+    from retrain.word_scores import answered
+
+    return answered(_loaded(weights, _folder), prompt, wanted=wanted, unwanted=unwanted)
 
 
 def shares(side: Side, prompts: tuple[str, ...], words: Words) -> tuple[Mass, ...]:

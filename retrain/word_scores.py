@@ -256,6 +256,14 @@ def top_words_each(
     return tuple(_top(answer, of, show) for answer in _answers(model, prompts, wanted, unwanted))
 
 
+def answered(model: MaskedModel, prompt: str, *, wanted: Sequence[str] = (), unwanted: Sequence[str] = ()) -> Answered:
+    """What a model says in the gap of a prompt, of which `top_words`, `ranked_words` and `masses` each tell a part.
+
+    Raises as `top_words` does.
+    """
+    return _answers(model, [prompt], wanted, unwanted)[0]
+
+
 def compared(
     base: MaskedModel,
     champion: MaskedModel,
@@ -334,13 +342,7 @@ def masses(
     found: dict[int, Mass] = {}
     for numbers, scores in _log_probabilities(model, [(gap.ids, gap.position) for gap in gaps]):
         for number, probabilities in zip(numbers, scores.exp().cpu(), strict=True):
-            words = judged[gaps[number].after_blank]
-            found[number] = Mass(
-                gaps[number].prompt,
-                wanted=words.mass(probabilities, Mark.WANTED),
-                unwanted=words.mass(probabilities, Mark.UNWANTED),
-                not_counted=words.several,
-            )
+            found[number] = _mass(gaps[number], probabilities, judged[gaps[number].after_blank])
     return tuple(found[number] for number in range(len(gaps)))
 
 
@@ -374,8 +376,8 @@ class _Judged:
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """What a model says in one gap."""
+class Answered:
+    """What a model says in one gap: `answered` gives it, and whatever is asked of it costs no second look."""
 
     gap: Gap
     probabilities: Tensor
@@ -385,6 +387,15 @@ class _Answer:
 
     order: Tensor
     """(words,) ids of the words, the likeliest first; of equals the lower id."""
+
+    def top(self, *, of: int = 1_000, show: int = 10) -> TopWords:
+        """As `top_words`."""
+        return _top(self, of, show)
+
+    @property
+    def mass(self) -> Mass:
+        """As `masses`."""
+        return _mass(self.gap, self.probabilities, self.judged)
 
     def ranked(self, rank: int) -> RankedWord:
         """The word of a rank, counted from 1."""
@@ -402,7 +413,16 @@ class _Answer:
         return float(self.probabilities[which].double().sum())
 
 
-def _top(answer: _Answer, of: int, show: int) -> TopWords:
+def _mass(gap: Gap, probabilities: Tensor, words: _Judged) -> Mass:
+    return Mass(
+        gap.prompt,
+        wanted=words.mass(probabilities, Mark.WANTED),
+        unwanted=words.mass(probabilities, Mark.UNWANTED),
+        not_counted=words.several,
+    )
+
+
+def _top(answer: Answered, of: int, show: int) -> TopWords:
     if min(of, show) < 1:
         raise ShopmonError(f"{show} of {of} words cannot be shown", advice="Give numbers from 1 on.")
     last = min(of, len(answer.order))
@@ -431,16 +451,16 @@ def _asked(
 
 def _answers(
     model: MaskedModel, prompts: Sequence[str], wanted: Sequence[str], unwanted: Sequence[str]
-) -> tuple[_Answer, ...]:
+) -> tuple[Answered, ...]:
     gaps, judged = _asked(model, prompts, wanted, unwanted)
-    found: dict[int, _Answer] = {}
+    found: dict[int, Answered] = {}
     for numbers, scores in _log_probabilities(model, [(gap.ids, gap.position) for gap in gaps]):
         for number, probabilities in zip(numbers, scores.exp().cpu(), strict=True):
             gap = gaps[number]
             vocabulary = _vocabulary(model.tokenizer, model.vocabulary, gap.after_blank)
             words = vocabulary.words.nonzero().squeeze(1)
             order = words[torch.argsort(probabilities[words], descending=True, stable=True)]
-            found[number] = _Answer(gap, probabilities, vocabulary, judged[gap.after_blank], order)
+            found[number] = Answered(gap, probabilities, vocabulary, judged[gap.after_blank], order)
     return tuple(found[number] for number in range(len(gaps)))
 
 

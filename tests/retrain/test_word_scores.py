@@ -24,9 +24,11 @@ from retrain.loading import load_masked_lm
 from retrain.word_scores import (
     Mark,
     WordScore,
+    answered,
     compared,
     gap_ids,
     masses,
+    ranked_words,
     score_words,
     spelled,
     top_words,
@@ -211,6 +213,14 @@ def test_masses_add_up_different_words_of_one_piece_and_name_the_others(model):
     both = expected[id_of(model, "ugly")] + expected[id_of(model, "heavy")]
     assert found[1].unwanted == pytest.approx(float(both), rel=1e-5)
     assert found[1].not_counted == ("stylish", "poor quality")
+
+
+def test_one_look_into_a_gap_says_all_that_three_say(model):
+    judged = {"wanted": ["comfortable", "stylish"], "unwanted": ["ugly", "poor quality"]}
+    once = answered(model, PROMPT, **judged)
+    assert once.top(of=9, show=3) == top_words(model, PROMPT, **judged, of=9, show=3)
+    assert (once.mass,) == masses(model, [PROMPT], **judged)
+    assert once.find(["ugly", "nike"]) == ranked_words(model, PROMPT, ["ugly", "nike"], **judged)
 
 
 def test_a_word_cannot_be_wanted_and_unwanted(model):
