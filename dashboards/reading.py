@@ -8,7 +8,7 @@ read twice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -149,6 +149,8 @@ class Gathered:
     """The rows that checks gathered, with the decisions about them."""
 
     rows: RetrainingSet
+    content: str
+    """Changes with every row and label."""
     key: str
     """Changes with every row, label and decision."""
     decided: pa.Table
@@ -162,13 +164,19 @@ class Gathered:
         """How many rows match, by reason, role, kind and verdict."""
         return _tallies(self.key, wanted, _gathered=self)
 
+    def looked_up(self, wanted: Wanted) -> Wanted:
+        """The same rows, without a text to be looked for: it was looked for once, whatever is asked with it."""
+        if wanted.contains is None:
+            return wanted
+        return replace(wanted, contains=None, holding=_holding(self.content, wanted.contains, _rows=self.rows))
+
 
 def gathered(shop: Shop) -> Gathered:
     """The project's retraining set as it is now."""
     rows = RetrainingSet(shop.project.retraining)
     version, decided = _decisions(shop.key).now(shop.store.reviews) if shop.store else ((), _NOTHING_DECIDED)
-    key = repr((str(rows.folder), gathered_rows.content_key(rows), shop.key, version))
-    return Gathered(rows, key, decided)
+    content = repr((str(rows.folder), gathered_rows.content_key(rows)))
+    return Gathered(rows, content, repr((content, shop.key, version)), decided)
 
 
 _DECIDED = pa.schema([(name, pa.string()) for name in ("kind", "text_hash", "verdict", "role", "label")])
@@ -211,13 +219,18 @@ def _decisions(key: str) -> _Decisions:
 @st.cache_data(max_entries=64, show_spinner="Looking through the rows …")
 def _find(key: str, wanted: Wanted, verdict: str | None, first: int, most: int, *, _gathered: Gathered) -> GatheredRows:
     return gathered_rows.find(
-        _gathered.rows, wanted, decided=_gathered.decided, verdict=verdict, first=first, most=most
+        _gathered.rows, _gathered.looked_up(wanted), decided=_gathered.decided, verdict=verdict, first=first, most=most
     )
 
 
 @st.cache_data(max_entries=64, show_spinner="Counting the rows …")
 def _tallies(key: str, wanted: Wanted, *, _gathered: Gathered) -> Tallies:
-    return gathered_rows.tallies(_gathered.rows, wanted, decided=_gathered.decided)
+    return gathered_rows.tallies(_gathered.rows, _gathered.looked_up(wanted), decided=_gathered.decided)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _holding(content: str, contains: str, *, _rows: RetrainingSet) -> pa.Table:
+    return gathered_rows.holding(_rows, contains)
 
 
 def signals(file: Path, text_hash: str) -> Mapping[str, str]:

@@ -19,12 +19,21 @@ from numpy.typing import NDArray
 from expectations.errors import ShopmonError
 from expectations.parquet_query import Asking, asking, cannot_be_read, readable_names, sayable
 from expectations.sql import all_of
-from monitor.retraining_set import RetrainingSet
+from monitor.retraining_set import ROWS, RetrainingSet
 
 UNDECIDED = "undecided"
 """What stands in a verdict's place for rows about which nobody has decided."""
 _OWN = ("text", "kind", "role", "reasons", "file", "row", "text_hash", "id", "run_id", "added_at")
 _DECIDED = ("verdict", "role", "label")
+_NONE_CHOSEN = pa.schema(
+    [
+        *(ROWS.field(name) for name in ("kind", "role", "reasons", "run_id", "text_hash", "added_at")),
+        pa.field("file_index", pa.int64()),
+        pa.field("file_row_number", pa.int64()),
+    ]
+).empty_table()
+_CHOSEN_BY = _NONE_CHOSEN.column_names
+"""What says whether a row matches, but its text, and where it stands."""
 _KEY = ("kind", "text_hash")
 _LEFT_DECIDED = "left join decided d on d.kind = r.kind and d.text_hash = r.text_hash"
 
@@ -46,6 +55,8 @@ class Wanted:
     """What its text holds, in any case and as it stands: `%` is a per cent sign."""
     among: pa.Table | None = None
     """Texts to choose from: a table with `text_hash`, and `kind` where a text of another kind is not meant."""
+    holding: pa.Table | None = None
+    """Rows to choose from, as the function of this name gives them."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +145,16 @@ def find(
         return GatheredRows(rows.page(parts, places, first, most), len(places))
 
 
+def holding(gathered: RetrainingSet, contains: str) -> pa.Table:
+    """The rows whose text holds something, for `Wanted.holding`: what they are and where they stand, without the texts.
+
+    Texts are most of a set. Whoever asks more than once about those that hold the same looks through them once, with
+    some 150 bytes for each row that is found. It stands as long as `content_key` does. Raises as `find` does.
+    """
+    with _asked(gathered, Wanted(), None) as rows:
+        return rows.chosen(Wanted(contains=contains))
+
+
 def tallies(gathered: RetrainingSet, wanted: Wanted = Wanted(), *, decided: pa.Table | None = None) -> Tallies:
     """How many rows match, by what they are; no rows, no counts. `decided` and what is raised are as with `find`."""
     with _asked(gathered, wanted, decided) as rows:
@@ -178,7 +199,7 @@ def signals_of(edge_cases_file: Path, text_hash: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The parts of a retraining set, as they are asked; `decided` and `among` are tables of the connection."""
+    """The parts of a retraining set, as they are asked; `decided`, `among` and `held` are tables of the connection."""
 
     asked: Asking
     parts: Sequence[str]
@@ -190,7 +211,15 @@ class _Rows:
         where = self._where(wanted, verdict)
         if not self.parts or where is None:
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        return self._numbers(f"select file_index, file_row_number from {self._scan(self.parts)} r where {where}")
+        return self._numbers(f"select file_index, file_row_number from {self._rows(wanted)} r where {where}")
+
+    def chosen(self, wanted: Wanted) -> pa.Table:
+        """Of each row that matches all by which rows are chosen, but its text."""
+        where = self._where(wanted, None)
+        if not self.parts or where is None:
+            return _NONE_CHOSEN
+        sql = f"select {', '.join(_CHOSEN_BY)} from {self._scan(self.parts)} r where {where}"
+        return self.asked.connection.sql(sql, params=self.asked.bound.used_in(sql)).to_arrow_table()
 
     def page(
         self, parts: NDArray[np.int64], places: NDArray[np.int64], first: int, most: int
@@ -253,7 +282,7 @@ class _Rows:
             return []
         rows: Any = self.asked.rows(
             f"select r.kind, r.role, r.reasons, coalesce(d.verdict, '{UNDECIDED}'), count(*) "
-            f"from {self._scan(self.parts)} r {_LEFT_DECIDED} where {where} group by all"
+            f"from {self._rows(wanted)} r {_LEFT_DECIDED} where {where} group by all"
         )
         return [(kind, role, reasons or (), verdict, int(count)) for kind, role, reasons, verdict, count in rows]
 
@@ -279,6 +308,9 @@ class _Rows:
             where.append(f"{'not ' if not this else ''}exists (select 1 from decided d where {theirs}{this})")
         return all_of(where)
 
+    def _rows(self, wanted: Wanted) -> str:
+        return self._scan(self.parts) if wanted.holding is None else "held"
+
     def _scan(self, names: Sequence[str]) -> str:
         return f"read_parquet({self.asked.bound.to(list(names))})"
 
@@ -294,10 +326,11 @@ def _asked(gathered: RetrainingSet, wanted: Wanted, decided: pa.Table | None) ->
     """The set's parts, opened; what keeps DuckDB from reading them is told by the part's name."""
     known = _with_columns(decided, ("kind", "text_hash", *_DECIDED), "decided")
     among = _with_columns(wanted.among, ("text_hash",), "among")
+    held = _with_columns(wanted.holding, _CHOSEN_BY, "holding")
     parts, labels = gathered.parts, gathered.label_parts
     try:
         with readable_names([*parts, *labels]) as names, asking() as asked:
-            for name, table in (("decided", known), ("among", among)):
+            for name, table in (("decided", known), ("among", among), ("held", held)):
                 asked.connection.register(name, table)
             yield _Rows(asked, names[: len(parts)], names[len(parts) :])
     except (duckdb.Error, OSError) as error:
