@@ -17,11 +17,11 @@ MOST = 30
 
 def labels(batches: Sequence[BatchFigures]) -> dict[str, str]:
     """Run → how its batch is called on an axis: when it was checked (UTC), as exactly as tells them apart."""
-    for form in ("%m-%d %H:%M", "%m-%d %H:%M:%S"):
+    for form in ("%m-%d %H:%M", "%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S"):
         found = {batch.run_id: f"{batch.started_at:{form}}" for batch in batches}
         if len(set(found.values())) == len(found):
             return found
-    return {batch.run_id: f"{batch.started_at:%m-%d %H:%M:%S} {batch.run_id[-6:]}" for batch in batches}
+    return {batch.run_id: f"{batch.started_at:%m-%d %H:%M:%S} {batch.run_id}" for batch in batches}
 
 
 def chosen_kind(shop: Shop) -> str | None:

@@ -42,7 +42,7 @@ def body(shop: Shop) -> None:
     figures = reading.rules(shop, [batch.run_id for batch in shown])
     by_label = {label: run_id for run_id, label in batch_choice.labels(shown).items()}
     cell = heat_map(figures, shown)
-    if cell:
+    if cell and cell["batch"] in by_label:  # else the batches have changed since it was drawn
         st.session_state["rule"], st.session_state["batch"] = cell["row"], by_label[cell["batch"]]
     rule = chosen_rule(figures)
     if rule is None:

@@ -36,8 +36,8 @@ def body(shop: Shop) -> None:
     shown = batches[:MOST][::-1]
     figures = [one for one in reading.columns(shop, [batch.run_id for batch in shown]) if _about_values(one)]
     cell = heat_map(figures, shown)
-    if cell:
-        by_label = {label: run_id for run_id, label in batch_choice.labels(shown).items()}
+    by_label = {label: run_id for run_id, label in batch_choice.labels(shown).items()}
+    if cell and cell["batch"] in by_label:  # else the batches have changed since it was drawn
         st.session_state["column"], st.session_state["batch"] = cell["row"], by_label[cell["batch"]]
     batch = batch_choice.chosen_batch(shop, batches, key="batch")
     found = reading.run(shop, batch.run_id)

@@ -61,7 +61,7 @@ def escaped(value: Any, *, longest: int = _LONGEST) -> str:
 
 
 def marked(value: Any, parts: Sequence[Part] = (), *, whole: bool = False, longest: int = _LONGEST) -> str:
-    """A value as HTML in which some parts of its text, or all of it, are marked.
+    """A value as HTML in which some parts of its text, or all of it, are marked; cut where it is very long.
 
     >>> marked("so <b>bold</b>", [(3, 6)])
     'so <mark>&lt;b&gt;</mark>bold&lt;/b&gt;'
@@ -72,6 +72,7 @@ def marked(value: Any, parts: Sequence[Part] = (), *, whole: bool = False, longe
     for start, end in parts:
         if start >= longest:
             break
+        end = min(end, longest)
         pieces += [html.escape(_visible(text[last:start])), f"<mark>{html.escape(_visible(text[start:end]))}</mark>"]
         last = end
     rest = _cut(_visible(text[last:]), max(longest - last, 1))
