@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards import runs
+from dashboards import batch_choice, runs
 from dashboards.shop import PROJECT_VARIABLE, open_shop
 from expectations.failing_rows import failing_rows, rules_of
 from monitor import history
@@ -151,6 +151,34 @@ def test_the_quarantine_can_be_downloaded(quality: AppTest) -> None:
     assert [button.label for button in quality.download_button] == ["Download the whole quarantine (Parquet)"]
 
 
+def click(app: AppTest, key: str, row: str, batch: str) -> AppTest:
+    """Click on a cell of a heat map."""
+    app.session_state[key] = {"selection": {"cell": [{"row": row, "batch": batch}]}}
+    return app.run()
+
+
+def batches_of(app: AppTest, demo: Path) -> dict[str, str]:
+    """Run → name of its batch on the axis, of the reviews."""
+    with RunStore.open(Project.read(demo).store_url) as store:
+        return batch_choice.labels(history.batches(store, kind="reviews"))
+
+
+def test_a_click_on_a_cell_opens_that_rule_in_that_batch(demo: Path, quality: AppTest) -> None:
+    run_id, label = list(batches_of(quality, demo).items())[1]
+    click(quality, "rules_map", "html", label)
+    works(quality)
+    assert (quality.selectbox(key="rule").value, quality.selectbox(key="batch").value) == ("html", run_id)
+    quality.selectbox(key="rule").select("language").run()
+    assert quality.selectbox(key="rule").value == "language"  # the cell is still chosen, and was seen
+
+
+def test_a_click_on_a_map_that_is_out_of_date_changes_nothing(quality: AppTest) -> None:
+    before = quality.selectbox(key="rule").value
+    click(quality, "rules_map", "html", "01-01 00:00")
+    works(quality)
+    assert quality.selectbox(key="rule").value == before
+
+
 # --- drift ------------------------------------------------------------------------------------------------------------
 
 
@@ -186,6 +214,16 @@ def test_every_figure_of_a_comparison_stands_in_a_table(demo: Path, drift: AppTe
         section = store.get(str(drift.selectbox(key="batch").value)).document["drift"]
     assert len(drift.dataframe[0].value) == len(section["columns"])
     assert set(drift.dataframe[0].value["column"]) == {one["column"] for one in section["columns"]}
+
+
+def test_a_click_on_a_cell_opens_that_column_in_that_batch(demo: Path, drift: AppTest) -> None:
+    run_id, label = next(iter(batches_of(drift, demo).items()))
+    click(drift, "columns_map", "stars", label)
+    works(drift)
+    assert (drift.selectbox(key="column").value, drift.selectbox(key="batch").value) == ("stars", run_id)
+    click(drift, "columns_map", "price", "01-01 00:00")
+    works(drift)
+    assert drift.selectbox(key="column").value == "stars"
 
 
 def test_evidently_s_report_is_embedded_only_when_it_is_asked_for(drift: AppTest) -> None:
@@ -324,20 +362,43 @@ def test_many_runs_are_gone_through_page_by_page(own: Path, show: Show) -> None:
     assert "Runs 1 to 11 of 11" in works(app)
 
 
-def test_two_runs_are_set_side_by_side(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def tick(app: AppTest, *places: int) -> AppTest:
+    """Tick runs of the list."""
+    app.session_state[str(app.dataframe[0].key)] = {"selection": {"rows": list(places), "columns": [], "cells": []}}
+    return app.run()
+
+
+def test_a_run_that_is_ticked_is_opened(demo: Path, show: Show) -> None:
+    app = tick(show(demo, "runs"), 5)
+    works(app)
+    assert json.loads(app.json[0].value)["run_id"] == app.dataframe[0].value["run"][5]
+
+
+def test_two_runs_that_are_ticked_are_set_side_by_side(demo: Path, show: Show) -> None:
+    app = tick(show(demo, "runs"), 6, 7)
+    text = works(app)
+    newer, older = app.dataframe[0].value["run"][6:8]
+    assert "Two runs side by side" in [one.value for one in app.subheader]
+    assert text.index(f"{older} (") < text.index(f"{newer} (")
+    assert re.search(r"\bquarantined\s+\d+\s+\d+", text)
+
+
+def test_a_check_and_a_training_can_be_set_side_by_side(demo: Path, show: Show) -> None:
+    works(tick(show(demo, "runs"), 0, 8))
+
+
+def test_of_three_that_are_ticked_the_first_two_are_compared(demo: Path, show: Show) -> None:
+    app = tick(show(demo, "runs"), 6, 7, 8)
+    assert "Two runs side by side" in [one.value for one in app.subheader]
+
+
+def test_a_run_says_the_same_as_itself(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PROJECT_VARIABLE, str(demo))
     shown: list[str] = []
     monkeypatch.setattr(runs.st, "subheader", lambda *_, **__: None)
     monkeypatch.setattr("dashboards.inert_text.st.html", shown.append)
     shop = open_shop()
     assert shop.store is not None
-    checks, _ = history.lines(shop.store, command="check")
-    older, newer = sorted(checks, key=lambda line: line.started_at)[:2]
-    runs.compared(shop, [newer, older])
-    (table,) = shown
-    is_inert(table)
-    assert table.index(older.run_id) < table.index(newer.run_id)
-    assert "quarantined" in table
-    shown.clear()
-    runs.compared(shop, [newer, newer])
+    (line, *_), _ = history.lines(shop.store)
+    runs.compared(shop, [line, line])
     assert "both say the same" in shown[0]

@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards import edge_cases
 from dashboards.inert_text import escaped
-from dashboards.shop import PROJECT_VARIABLE, open_shop
-from expectations.errors import ShopmonError
 from monitor.retraining_set import RetrainingSet
 from monitor.reviews import Decided, Verdict
 from monitor.runs import RunStore
@@ -204,30 +201,46 @@ def test_what_was_decided_can_be_looked_at_and_decided_anew(app: AppTest, store:
     assert sum(store.reviews.counts().values()) >= 3
 
 
-# --- many at once, which the app's tests cannot tick ------------------------------------------------------------------
+# --- many at once -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def without_a_page(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is toasted; there is no page that could run again."""
-    told: list[str] = []
-    monkeypatch.setattr(edge_cases.st, "toast", told.append)
-    monkeypatch.setattr(edge_cases.st, "rerun", lambda: None)
-    return told
+def tick(app: AppTest, *places: int) -> None:
+    """Tick rows of the list."""
+    key = next(frame.key for frame in app.dataframe if str(frame.key).startswith("list_"))
+    app.session_state[str(key)] = {"selection": {"rows": list(places), "columns": [], "cells": []}}
+    app.run()
 
 
-def test_many_rows_are_decided_about_in_one_act(
-    own: Path, store: RunStore, without_a_page: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("key", "verdict"), [("accept_picked", "accepted"), ("reject_picked", "rejected")])
+def test_rows_that_are_ticked_are_decided_about_in_one_act(
+    app: AppTest, store: RunStore, key: str, verdict: str
 ) -> None:
-    monkeypatch.setenv(PROJECT_VARIABLE, str(own))
-    shop = open_shop()
-    hashes = [f"{number:064x}" for number in range(7)]
-    decisions: list[Any] = [
-        edge_cases.Decision(kind="reviews", text_hash=digest, verdict=Verdict.REJECTED) for digest in hashes
-    ]
-    edge_cases.decide(shop, decisions, "Ann")
-    assert without_a_page == ["7 rejected"]
-    assert len({one.act for one in standing(store)}) == 1
-    assert len(store.reviews.undo(by="Ann")) == 7
-    with pytest.raises(ShopmonError, match="a decision needs a name"):
-        edge_cases.decide(shop, decisions, " ")
+    tick(app, 0, 3, 7)
+    assert app.button(key=key).label.endswith("3 rows")
+    app.button(key=key).click().run()
+    works(app)
+    decided = standing(store)
+    assert [(one.verdict.value, one.by) for one in decided] == [(verdict, "Ann")] * 3
+    assert len({one.act for one in decided}) == 1
+    app.button(key="undo").click().run()
+    works(app)
+    assert standing(store) == []
+
+
+def test_a_row_that_is_ticked_can_be_looked_at(app: AppTest) -> None:
+    tick(app, 4)
+    assert app.button(key="accept_picked").label == "Accept 1 row"
+    app.button(key="look").click().run()
+    works(app)
+    assert place(app).startswith("Row 5 of ")
+
+
+def test_the_list_shows_the_rows_around_the_one_that_is_decided_about(app: AppTest) -> None:
+    (first,) = [frame.value for frame in app.dataframe if str(frame.key).startswith("list_0_")]
+    assert escaped(str(first["text"][0])) in row_shown(app)
+    app.session_state["at"] = 50
+    app.run()
+    works(app)
+    lists = [frame.value for frame in app.dataframe if str(frame.key).startswith("list_50_")]
+    assert len(lists) == 1
+    assert escaped(str(lists[0]["text"][0])) in row_shown(app)
