@@ -104,16 +104,18 @@ def _is_free(host: str, port: int) -> bool:
         try:
             probe.bind((host, port))
         except (PermissionError, socket.gaierror) as error:
-            raise _unusable(host, port, error) from error
+            raise _unusable(host, port, error.strerror) from error
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
-                raise _unusable(host, port, error) from error
+                raise _unusable(host, port, error.strerror) from error
             return False
+        except (TypeError, ValueError) as error:  # a name that no machine can have: too long, or with a dot too many
+            raise _unusable(host, port, "this is no address") from error
     return True
 
 
-def _unusable(host: str, port: int, error: OSError) -> ShopmonError:
+def _unusable(host: str, port: int, why: str | None) -> ShopmonError:
     return ShopmonError(
-        f"nothing can be served on {host}, port {port}: {error.strerror}",
+        f"nothing can be served on {host}, port {port}: {why}",
         advice=f"Use an address of this machine and a port from 1024 on, or leave both out ({LOCAL}).",
     )
