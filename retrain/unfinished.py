@@ -64,9 +64,10 @@ def unfinished(root: Path, *, now: float | None = None) -> tuple[Unfinished, ...
 
 def _is_plan(file: Path) -> bool:
     try:
-        return "model_id" in json.loads(file.read_text(encoding="utf-8"))
+        said = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
+    return isinstance(said, dict) and "model_id" in said
 
 
 def _looked_at(folder: Path, now: float) -> Unfinished:
