@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboards import reading
 from dashboards.shop import Shop
 from monitor.history import BatchFigures
 
@@ -24,9 +23,9 @@ def labels(batches: Sequence[BatchFigures]) -> dict[str, str]:
     return {batch.run_id: f"{batch.started_at:%m-%d %H:%M:%S} {batch.run_id}" for batch in batches}
 
 
-def chosen_kind(shop: Shop) -> str | None:
-    """The kind that is looked at: the newest batch's, the address's (`?kind=`), or a person's choice; else None."""
-    kinds = list(dict.fromkeys(batch.kind for batch in reading.batches(shop) if batch.kind))
+def chosen_kind(batches: Sequence[BatchFigures]) -> str | None:
+    """The kind of these that is looked at: the newest's, the address's (`?kind=`), or a person's choice; else None."""
+    kinds = list(dict.fromkeys(batch.kind for batch in batches if batch.kind))
     if not kinds:
         return None
     if len(kinds) == 1:

@@ -33,8 +33,9 @@ _TIPS = {"said": "rows that break it", "severity": "severity", "reason": "what w
 
 def body(shop: Shop) -> None:
     """The heat map, one rule's history, and its rows in one batch."""
-    kind = batch_choice.chosen_kind(shop)
-    batches = [batch for batch in reading.batches(shop, kind) if batch.rules]
+    examined = [batch for batch in reading.batches(shop) if batch.rules]
+    kind = batch_choice.chosen_kind(examined)
+    batches = [batch for batch in examined if batch.kind == kind]
     if not batches:
         nothing_yet(shop, "No batch was examined yet.", ["check data/new.parquet"])
         return

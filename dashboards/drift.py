@@ -24,8 +24,9 @@ _TIPS = {"said": "what changed", "effect": "effect", "floor": "floor", "p": "p, 
 
 def body(shop: Shop) -> None:
     """The heat map, one batch's effects, and one column in full."""
-    kind = batch_choice.chosen_kind(shop)
-    batches = [batch for batch in reading.batches(shop, kind) if batch.compared]
+    compared = [batch for batch in reading.batches(shop) if batch.compared]
+    kind = batch_choice.chosen_kind(compared)
+    batches = [batch for batch in compared if batch.kind == kind]
     if not batches:
         nothing_yet(
             shop,

@@ -30,16 +30,16 @@ from monitor.runs import Run, RunStore
 # --- the run store ----------------------------------------------------------------------------------------------------
 
 
-def batches(shop: Shop, kind: str | None = None, limit: int = 1_000) -> tuple[BatchFigures, ...]:
+def batches(shop: Shop, limit: int = 1_000) -> tuple[BatchFigures, ...]:
     """The figures of the newest checks, the newest first; none before the first one."""
     if shop.store is None:
         return ()
-    return _batches(shop.store, shop.key, history.newest(shop.store), kind, limit)
+    return _batches(shop.store, shop.key, history.newest(shop.store), limit)
 
 
 @st.cache_data(max_entries=32, show_spinner="Reading the checks …")
-def _batches(_store: RunStore, key: str, newest: str, kind: str | None, limit: int) -> tuple[BatchFigures, ...]:
-    return history.batches(_store, kind=kind, limit=limit)
+def _batches(_store: RunStore, key: str, newest: str, limit: int) -> tuple[BatchFigures, ...]:
+    return history.batches(_store, limit=limit)
 
 
 def rules(shop: Shop, run_ids: Sequence[str], rule: str | None = None) -> tuple[RuleFigures, ...]:

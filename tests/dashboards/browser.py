@@ -120,7 +120,7 @@ class Visit:
             viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light"
         )
         visit = cls(context.new_page(), url)
-        visit.page.set_default_timeout(_PATIENCE * 1_000)
+        visit.page.set_default_timeout(_PATIENCE / 2 * 1_000)
         visit.page.on("console", visit._heard)
         visit.page.on("pageerror", lambda error: visit.console.append(f"page error: {error}"))
         visit.page.on("request", visit._asked)
@@ -140,9 +140,9 @@ class Visit:
         self.dialogs.append(dialog.message)
         dialog.dismiss()
 
-    def open(self, path: str) -> None:
+    def open(self, path: str, query: str = "") -> None:
         """Go to a page by its address, and wait until it is done."""
-        self.page.goto(f"{self.url}/{'' if path == 'overview' else path}")
+        self.page.goto(f"{self.url}/{'' if path == 'overview' else path}?{query}")
         self._arrive(path)
 
     def click_to(self, path: str) -> None:
