@@ -5,6 +5,7 @@ A model is known by the hash of its weights, and so is its answer: neither can g
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,8 @@ def _shares(
 @st.cache_resource(max_entries=MOST_MODELS + 1, show_spinner="Loading the model …")
 def _loaded(weights: str, _folder: Path) -> MaskedModel:
     """The model in a folder, once its weights were held against what its training wrote down."""
+    # Torch's threads wait for each other by spinning: where other programs run, an answer takes three times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # it is read once, when torch is loaded
     from retrain.loading import load_masked_lm
     from retrain.weights import weights_sha256
 
