@@ -17,6 +17,10 @@ from dashboards.shop import PROJECT_VARIABLE
 from .example_projects import copied, demo_with_models
 from .pages import APP, start
 
+HERE = Path(__file__).parent
+MADE = {"demo", "hostile_shop"}
+"""Fixtures of projects that take more than ten seconds to make."""
+
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]) -> Path:
     """A folder that one process of the session makes, and all others find."""
@@ -29,6 +33,13 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path
             make(base / name)
             (base / f"{name}.done").touch()
     return base / name
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what waits for a project that is made first."""
+    for item in items:
+        if item.path.parent == HERE and MADE & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

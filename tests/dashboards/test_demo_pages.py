@@ -233,11 +233,13 @@ def test_evidently_s_report_is_embedded_only_when_it_is_asked_for(drift: AppTest
     assert drift.get("iframe")[0].proto.src.startswith("data:text/html;base64,")
 
 
-def test_a_kind_without_a_reference_says_how_one_is_set(demo: Path, show: Show) -> None:
-    app = show(demo, "drift")
+def test_a_page_offers_just_the_kinds_that_it_can_show(demo: Path, show: Show) -> None:
+    app = show(demo, "data_quality")
+    offered = [group.options for group in app.segmented_control if group.key == "kind"]
+    assert [set(options) for options in offered] == [{"reviews", "products", "queries", "relevance"}]
     app.segmented_control(key="kind").set_value("queries").run()
-    works(app)
-    assert "shopmon reference set" in app.code[0].value
+    assert "queries.parquet" in works(app)
+    assert not [group for group in go_to(app, "drift").segmented_control if group.key == "kind"]  # reviews alone
 
 
 # --- training ---------------------------------------------------------------------------------------------------------

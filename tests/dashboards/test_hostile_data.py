@@ -15,14 +15,14 @@ from .pages import PAGES, charts, has_only_text, is_inert, said, works
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hostile_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project full of it; nobody changes it."""
     return once(tmp_path_factory, "hostile", hostile) / FOLDER
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_text_of_data_is_read_as_markdown_or_html(shop: Path, show: Show, page: str) -> None:
-    app = show(shop, page)
+def test_no_text_of_data_is_read_as_markdown_or_html(hostile_shop: Path, show: Show, page: str) -> None:
+    app = show(hostile_shop, page)
     works(app)
     assert has_only_text(app, MARKER) >= 3
 
@@ -48,14 +48,14 @@ def test_a_helper_that_would_find_nothing_finds_what_is_planted() -> None:
         has_only_text(AppTest.from_function(page).run(), MARKER)
 
 
-def test_the_overview_shows_names_and_problems_as_they_are_written(shop: Path, show: Show) -> None:
-    text = works(show(shop))
+def test_the_overview_shows_names_and_problems_as_they_are_written(hostile_shop: Path, show: Show) -> None:
+    text = works(show(hostile_shop))
     assert f"{PICTURE} {SCRIPT}" in text
     assert f"The model {NAME} is damaged" in text
 
 
-def test_the_rows_of_the_quarantine_are_shown_as_they_are_written(shop: Path, show: Show) -> None:
-    app = show(shop, "data_quality")
+def test_the_rows_of_the_quarantine_are_shown_as_they_are_written(hostile_shop: Path, show: Show) -> None:
+    app = show(hostile_shop, "data_quality")
     app.selectbox(key="rule").select("no-markup").run()
     text = works(app)
     assert "<img src=x onerror=alert('ev1l')>" in text
@@ -66,23 +66,23 @@ def test_the_rows_of_the_quarantine_are_shown_as_they_are_written(shop: Path, sh
 
 
 @pytest.mark.parametrize("column", ["text", "brand", "title", "product", NAME, f"{PICTURE} c"])
-def test_a_column_that_drifted_is_shown_whatever_it_is_called(shop: Path, show: Show, column: str) -> None:
-    app = show(shop, "drift")
+def test_a_column_that_drifted_is_shown_whatever_it_is_called(hostile_shop: Path, show: Show, column: str) -> None:
+    app = show(hostile_shop, "drift")
     app.selectbox(key="column").select(column).run()
     works(app)
     assert has_only_text(app, MARKER)
 
 
-def test_evidently_s_report_is_embedded_without_an_origin(shop: Path, show: Show) -> None:
-    app = show(shop, "drift")
+def test_evidently_s_report_is_embedded_without_an_origin(hostile_shop: Path, show: Show) -> None:
+    app = show(hostile_shop, "drift")
     app.toggle(key="evidently").set_value(True).run()
     works(app)
     (frame,) = app.get("iframe")
     assert frame.proto.src.startswith("data:text/html;base64,")
 
 
-def test_gathered_rows_can_be_gone_through_and_filtered_by_a_rule_of_any_name(shop: Path, show: Show) -> None:
-    app = show(shop, "edge_cases")
+def test_gathered_rows_can_be_gone_through_and_filtered_by_a_rule_of_any_name(hostile_shop: Path, show: Show) -> None:
+    app = show(hostile_shop, "edge_cases")
     app.selectbox(key="reason").select(RULE).run()
     text = works(app)
     assert RULE in text
@@ -92,15 +92,15 @@ def test_gathered_rows_can_be_gone_through_and_filtered_by_a_rule_of_any_name(sh
         assert has_only_text(app, MARKER)
 
 
-def test_a_row_may_be_searched_for_with_any_text(shop: Path, show: Show) -> None:
-    app = show(shop, "edge_cases")
+def test_a_row_may_be_searched_for_with_any_text(hostile_shop: Path, show: Show) -> None:
+    app = show(hostile_shop, "edge_cases")
     for text in EVIL:
         app.text_input(key="search").set_value(text).run()
         works(app)
 
 
-def test_a_person_may_be_called_anything(shop: Path, show: Show, tmp_path: Path) -> None:
-    app = show(copied(shop, tmp_path / "copy"), "edge_cases")
+def test_a_person_may_be_called_anything(hostile_shop: Path, show: Show, tmp_path: Path) -> None:
+    app = show(copied(hostile_shop, tmp_path / "copy"), "edge_cases")
     app.text_input(key="reviewer").set_value(NAME).run()
     for key in ("accept", "reject", "undo", "undo", "undo"):
         app.button(key=key).click().run()
@@ -109,8 +109,8 @@ def test_a_person_may_be_called_anything(shop: Path, show: Show, tmp_path: Path)
     assert f"there is no decision of {NAME!r}" in text
 
 
-def test_words_that_a_model_says_are_words(shop: Path, show: Show) -> None:
-    app = show(shop, "word_scores")
+def test_words_that_a_model_says_are_words(hostile_shop: Path, show: Show) -> None:
+    app = show(hostile_shop, "word_scores")
     app.text_input(key="own_prompt").set_value(f"{SCRIPT} {LINK} [MASK] # :red[x]").run()
     text = works(app)
     assert f"{SCRIPT} {LINK} [MASK] # :red[x]" in text
@@ -118,9 +118,9 @@ def test_words_that_a_model_says_are_words(shop: Path, show: Show) -> None:
     assert has_only_text(app, MARKER)
 
 
-def test_charts_take_texts_of_data_as_values_and_never_as_fields_or_formulas(shop: Path, show: Show) -> None:
+def test_charts_take_texts_of_data_as_values_and_never_as_fields_or_formulas(hostile_shop: Path, show: Show) -> None:
     for page in PAGES:
-        for spec in charts(show(shop, page)):
+        for spec in charts(show(hostile_shop, page)):
             for field in fields(spec):
                 assert MARKER not in field, (page, field)
 
@@ -139,6 +139,6 @@ def fields(spec: object) -> list[str]:
     return found
 
 
-def test_commands_can_be_typed_as_they_stand(shop: Path, show: Show) -> None:
-    app = show(shop, "training")
-    assert f"--project '{shop}'" in said(app)
+def test_commands_can_be_typed_as_they_stand(hostile_shop: Path, show: Show) -> None:
+    app = show(hostile_shop, "training")
+    assert f"--project '{hostile_shop}'" in said(app)
