@@ -40,6 +40,7 @@ SCHEMA = pa.schema(
         ("label", pa.int64()),
         ("group", pa.string()),
         ("key", pa.string()),
+        ("alike", pa.string()),
         ("split", pa.string()),
         ("locale", pa.string()),
         ("id", pa.string()),
@@ -49,7 +50,8 @@ SCHEMA = pa.schema(
     ]
 )
 """The columns of a pair: `label` is the number of its class, `group` the query in normal form (with its locale), `key`
-the hash of query and product text, `file`, `batch` (the file's SHA-256) and `row` (from 1) where it stands."""
+the hash of query and product text, `alike` that of both in normal form, `file`, `batch` (the file's SHA-256) and `row`
+(from 1) where it stands."""
 _WRITTEN = {"exact": "E", "substitute": "S", "complement": "C", "irrelevant": "I"}
 """How the classes of the Shopping Queries Dataset are written out."""
 _ENGLISH = ("us", "uk", "gb", "au", "ca", "ie", "nz", "en")
@@ -94,6 +96,8 @@ class PairSettings:
     locales: tuple[str, ...] = ()
     """Only these; none: all."""
     missing_products: Missing = Missing.REFUSE
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The files' own name of a column → its role of the kind `relevance`, where names do not tell."""
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
@@ -128,16 +132,19 @@ class Pairs:
         """One column, whole."""
         return list(pq.read_table(self.file, columns=[name]).column(name).to_pylist())
 
+    def texts_at(self, rows: Sequence[int]) -> tuple[list[str], list[str]]:
+        """The queries and the product texts of some rows, given by their numbers from 0."""
+        found = pq.read_table(self.file, columns=["query", "text"]).take(pa.array(rows, pa.int64()))
+        return found.column("query").to_pylist(), found.column("text").to_pylist()
+
     @property
     def foreign(self) -> tuple[str, ...]:
         """Locales whose language is not English, as far as their names tell."""
         return tuple(one for one in self.locales if one.lower().replace("_", "-").split("-")[0] not in _ENGLISH)
 
 
-def read_pairs(settings: PairSettings, cache: Path, *, columns: Mapping[str, str] | None = None) -> Pairs:
+def read_pairs(settings: PairSettings, cache: Path) -> Pairs:
     """Read labelled pairs into a parquet file in `cache`, once: a second call finds it by the hash of what went in.
-
-    `columns` maps the files' own names to roles of the kind `relevance`, where names do not tell.
 
     Raises ShopmonError, by name, for: no data; columns that are missing; labels that no class was given for; a column
     of numbers and words; products that are missing or named twice; one class only; fewer rows than classes.
@@ -150,9 +157,11 @@ def read_pairs(settings: PairSettings, cache: Path, *, columns: Mapping[str, str
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=folder) as scratch,
-        open_batch(list(settings.data), scratch=Path(scratch), kind="relevance", columns=dict(columns or {})) as batch,
+        open_batch(
+            list(settings.data), scratch=Path(scratch), kind="relevance", columns=dict(settings.columns)
+        ) as batch,
     ):
-        found = _Reading(batch, settings, _products(settings, Path(scratch)), dict(columns or {})).into(folder)
+        found = _Reading(batch, settings, _products(settings, Path(scratch))).into(folder)
     return _checked(found)
 
 
@@ -188,13 +197,12 @@ class _Reading:
     batch: Batch
     settings: PairSettings
     products: _Products | None
-    columns: Mapping[str, str]
 
     def into(self, folder: Path) -> Pairs:
         sources = self.batch.sources
         inputs = [source.sha256 or f"{source.name} {source.rows}" for source in sources]
         inputs += [self.products.sha256] if self.products else []
-        said = json.dumps([VERSION, inputs, _plain(self.settings), dict(self.columns)], sort_keys=True)
+        said = json.dumps([VERSION, inputs, _plain(self.settings)], sort_keys=True)
         digest = hashlib.sha256(said.encode()).hexdigest()
         self._lay_view()
         incomplete, locales = self._check()
@@ -416,6 +424,10 @@ class _Reading:
                 for query, locale in zip(told["query"], told["locale"], strict=True)
             ],
             "key": [text_hash(f"{query}\n{text}") for query, text in zip(told["query"], told["text"], strict=True)],
+            "alike": [
+                text_hash(f"{normalised(query)}\n{normalised(text)}")
+                for query, text in zip(told["query"], told["text"], strict=True)
+            ],
             "file": [sources[one][0] for one in at],
             "batch": [sources[one][1] for one in at],
         }

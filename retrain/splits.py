@@ -225,6 +225,28 @@ def _check_sides(sides: Sides, settings: SplitSettings, groups: int) -> None:
             )
 
 
+def whole_groups(groups: Sequence[str], most: int, seed: int = 0) -> list[int]:
+    """Rows (numbers from 0, in their order) of so many whole groups as have `most` rows together at most, but of one.
+
+    Which groups follows from their hashes: an even sample, the same in any order.
+
+    >>> whole_groups(["a", "b", "a", "b"], 2) in ([0, 2], [1, 3])
+    True
+    """
+    if len(groups) <= most:
+        return list(range(len(groups)))
+    sizes: dict[str, int] = {}
+    for group in groups:
+        sizes[group] = sizes.get(group, 0) + 1
+    taken: set[str] = set()
+    rows = 0
+    for group in sorted(sizes, key=lambda one: _position(seed, one)):
+        if not taken or rows + sizes[group] <= most:
+            taken.add(group)
+            rows += sizes[group]
+    return [at for at, group in enumerate(groups) if group in taken]
+
+
 # --- leaks ------------------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +264,8 @@ class Leakage:
     """Rows that measure or choose, all of them."""
     example: str = ""
     """One text that stands on two sides."""
+    row: int | None = None
+    """Where it stands, from 0."""
 
     @property
     def found(self) -> bool:
@@ -283,22 +307,27 @@ def normalised_parts(text: str) -> str:
     return "\n".join(normalised(part) for part in text.split("\n"))
 
 
-def leakage(sides: Sides, texts: Sequence[str], groups: Sequence[str] | None = None) -> Leakage:
+def leakage(
+    sides: Sides, texts: Sequence[str], groups: Sequence[str] | None = None, *, alike: Sequence[str] | None = None
+) -> Leakage:
     """Look for texts, and groups, on two sides; rows that are left out are on none.
+
+    `texts` may be hashes as well, with those of the normalised texts in `alike`.
 
     >>> leakage(np.array([0, 2, 2], np.int8), ["A lamp", "a lamp.", "a lamp"]).normalised
     2
     """
     exact = _on_earlier(sides, texts)
-    alike = _on_earlier(sides, [normalised_parts(text) for text in texts])
+    same = _on_earlier(sides, [normalised_parts(text) for text in texts] if alike is None else alike)
     kept = sides > Side.TRAIN
-    first = next(iter(np.flatnonzero(exact | alike)), None)
+    first = next(iter(np.flatnonzero(exact | same).tolist()), None)
     return Leakage(
         exact=int(exact.sum()),
-        normalised=int((alike & ~exact).sum()),
+        normalised=int((same & ~exact).sum()),
         groups=_torn(sides, groups) if groups is not None else 0,
         rows=int(kept.sum()),
-        example="" if first is None else texts[int(first)],
+        example="" if first is None else texts[first],
+        row=first,
     )
 
 
@@ -312,13 +341,13 @@ def refuse_leaks(found: Leakage) -> None:
         )
 
 
-def without_leaks(sides: Sides, texts: Sequence[str]) -> Sides:
+def without_leaks(sides: Sides, texts: Sequence[str], *, alike: Sequence[str] | None = None) -> Sides:
     """The same sides, with rows left out that a later side holds as well: what measures stays whole.
 
     >>> without_leaks(np.array([0, 0, 2], np.int8), ["A lamp", "a bed", "a lamp"]).tolist()
     [-1, 0, 2]
     """
-    alike = [normalised_parts(text) for text in texts]
+    alike = [normalised_parts(text) for text in texts] if alike is None else alike
     last: dict[str, int] = {}
     for text, side in zip(alike, sides.tolist(), strict=True):
         last[text] = max(last.get(text, -1), side)

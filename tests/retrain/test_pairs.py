@@ -57,8 +57,8 @@ def esci(tmp_path: Path) -> PairSettings:
     return PairSettings(data=(str(examples),), products=str(products))
 
 
-def rows_of(settings: PairSettings, cache: Path, **more: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = pq.read_table(read_pairs(settings, cache, **more).file).to_pylist()
+def rows_of(settings: PairSettings, cache: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(read_pairs(settings, cache).file).to_pylist()
     return found
 
 
@@ -171,7 +171,7 @@ def test_a_csv_file_with_columns_of_its_own_is_read(tmp_path):
     file = tmp_path / "pairs.csv"
     table = pa.table({"Suche": ["lamp"] * 4, "Ware": list("abcd"), "label": ["E", "S", "C", "I"]})
     pyarrow.csv.write_csv(table, file)
-    found = rows_of(PairSettings(data=(str(file),)), tmp_path, columns={"Suche": "query", "Ware": "product_text"})
+    found = rows_of(PairSettings(data=(str(file),), columns={"Suche": "query", "Ware": "product_text"}), tmp_path)
     assert [(row["query"], row["text"], row["label"]) for row in found] == [
         ("lamp", text, number) for number, text in enumerate("abcd")
     ]
