@@ -149,10 +149,7 @@ def read_pairs(settings: PairSettings, cache: Path) -> Pairs:
     Raises ShopmonError, by name, for: no data; columns that are missing; labels that no class was given for; a column
     of numbers and words; products that are missing or named twice; one class only; fewer rows than classes.
     """
-    if not settings.data:
-        raise ShopmonError(
-            "no labelled pairs are named", advice='Name their files: data = ["pairs.parquet"] in [retrain.relevance].'
-        )
+    check_named(settings)
     folder = cache / "pairs"
     folder.mkdir(parents=True, exist_ok=True)
     with (
@@ -163,6 +160,14 @@ def read_pairs(settings: PairSettings, cache: Path) -> Pairs:
     ):
         found = _Reading(batch, settings, _products(settings, Path(scratch))).into(folder)
     return _checked(found)
+
+
+def check_named(settings: PairSettings) -> None:
+    """Raise ShopmonError if no file of pairs is named."""
+    if not settings.data:
+        raise ShopmonError(
+            "no labelled pairs are named", advice='Name their files: data = ["pairs.parquet"] in [retrain.relevance].'
+        )
 
 
 @dataclass(frozen=True)

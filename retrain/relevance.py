@@ -39,7 +39,7 @@ from retrain.classifier_settings import RelevanceSettings
 from retrain.lineage import HELD_OUT, SCHEMA, TRAIN
 from retrain.metrics import FILE_NAME, Metrics, figures
 from retrain.pair_steps import PairSteps, PairStepSettings, cut_pairs
-from retrain.pairs import Pairs, read_pairs
+from retrain.pairs import Pairs, check_named, read_pairs
 from retrain.recipe import first_line, keep_metrics, kept_model, promoted, tell, versions
 from retrain.records import from_document, write
 from retrain.registry import LINEAGE, Registered, Registry
@@ -102,6 +102,7 @@ def _work(asked_for: Asked) -> Work[RelevanceSettings]:
     if asked_for.resume:
         return resume_work(asked_for.work, RelevanceSettings)
     check_trackers(asked_for.settings.training.report_to)
+    check_named(asked_for.settings.pairs)  # before a base is fetched
     return begin_work(asked_for.work, asked_for.model_id, asked_for.settings)
 
 
