@@ -89,8 +89,11 @@ def load_encoder(name: str, cache: Path, *, progress: Progress = lambda _: None)
     made = folder.is_dir()
     processes.together()  # all must have looked before one makes it
     if not made and processes.is_first():
+        from transformers.utils.logging import disable_progress_bar
+
         from retrain.offline_base import converted
 
+        disable_progress_bar()  # type: ignore[no-untyped-call]
         progress(TrainingProgress("preparing the base model"))
         model, tokenizer = converted()
         sweep(cache / "base", timedelta(0))  # a killed one left half of what is written here again

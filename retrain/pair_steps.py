@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import logging
@@ -39,7 +40,7 @@ def cut_pairs(pairs: Pairs, tokenizer: Any, longest: int, cache: Path) -> Datase
     disable_progress_bar()
     logging.getLogger("datasets").setLevel(logging.ERROR)
     names = ["query", "text", "label"]
-    rows = Dataset.from_parquet(str(pairs.file), columns=names, cache_dir=str(cache / "parquet"))
+    rows = Dataset.from_parquet(glob.escape(str(pairs.file)), columns=names, cache_dir=str(cache / "parquet"))
     typed = "token_type_ids" in tokenizer.model_input_names
 
     def cut(some: Mapping[str, list[Any]]) -> dict[str, list[Any]]:

@@ -20,9 +20,9 @@ from jsonschema import Draft202012Validator
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
 
 from expectations.errors import ShopmonError
-from retrain import relevance
+from retrain.base import load_encoder
 from retrain.classification_measures import ESCI
-from retrain.classifier import load_classifier, predict
+from retrain.classifier import embed, fresh_classifier, load_classifier, predict
 from retrain.classifier_settings import (
     PRESETS,
     BestBy,
@@ -363,5 +363,19 @@ def test_a_folder_without_a_trained_head_is_no_classifier(base):
         load_classifier(base)
 
 
-def test_a_task_has_its_name():
-    assert relevance.TASK == "relevance"
+def test_the_offline_base_begins_as_the_encoder_it_was_made_of(tmp_path):
+    first, again_there = load_encoder("offline", tmp_path), load_encoder("offline", tmp_path)
+    assert (first, first.name) == (again_there, "offline")
+    fresh = fresh_classifier(first.folder, ESCI, seed=1, device=torch.device("cpu"))
+    same = fresh_classifier(first.folder, ESCI, seed=1, device=torch.device("cpu"))
+    other = fresh_classifier(first.folder, ESCI, seed=2, device=torch.device("cpu"))
+    assert torch.equal(fresh.model.classifier.weight, same.model.classifier.weight)
+    assert not torch.equal(fresh.model.classifier.weight, other.model.classifier.weight)
+    lamp, light, shoes = embed(fresh, ["a desk lamp", "a table light", "running shoes"], 32)
+    assert lamp @ light > 2 * abs(lamp @ shoes), "it knows English without having learnt anything here"
+    assert (fresh.longest, fresh.is_multilingual) == (512, False)
+
+
+def test_a_folder_may_be_called_as_a_pattern(small, tmp_path, settings, whole):
+    result = again(small, tmp_path / "shop [2] *", settings)
+    assert result.weights_sha256 == whole.weights_sha256
