@@ -120,6 +120,15 @@ class Told:
             if isinstance(value, int | float)
         ]
 
+    def classified(self) -> list[dict[str, Any]]:
+        """The figures of a classifier on held-out pairs, each a set of its own; none of a masked model."""
+        return [
+            {"step": step, "run": self.name, "value": value, "set": name}
+            for step, line in self._evaluations()
+            for name, value in (line.get("classification") or {}).items()
+            if isinstance(value, int | float)
+        ]
+
     def masses(self, words: str) -> list[dict[str, Any]]:
         """The probability of wanted or unwanted words on every set of prompts."""
         return [

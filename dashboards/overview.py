@@ -34,6 +34,9 @@ def body(shop: Shop) -> None:
             ["check data/new.parquet", "reference set data/good.parquet"],
             then="Or see everything on generated data: shopmon demo, then shopmon dashboard --project demo",
         )
+        if models(shop):
+            with told():
+                champion_tables(shop)
         return
     newest(shop, batches[0])
     with told():

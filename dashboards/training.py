@@ -19,6 +19,9 @@ from shopmon.training_summary import duration, figure, lineage_counts
 LIVE = 2.0
 """Seconds between two looks at a training that goes on."""
 _SETS = {"project": "the project's own text", "retraining": "held-out positive rows", "general": "general text"}
+_CLASSIFIED = {"macro_f1": "macro F1", "accuracy": "accuracy", "loss": "loss (nats per pair)"}
+_MEASURED = {"tfidf": "TF-IDF", "frozen": "frozen encoder", "champion": "champion before", "candidate": "this model"}
+"""Whom a classifier's training measures, in this order."""
 _CONTRASTS = {"gate": "our brands", "other_brands": "other brands", "complaints": "complaints"}
 
 
@@ -41,7 +44,7 @@ def body(shop: Shop) -> None:
                 "warn", f"The training {training.model_id} stopped at step {training.step:,} of {training.steps:,}.",
                 "It keeps its last checkpoint; go on with:", command=shop.command("retrain --resume"),
             )  # fmt: skip
-    chosen = chosen_models(found)
+    chosen = chosen_models(of_one_task(found))
     live = any(training.goes_on for training in open_ones)
     st.fragment(curves, run_every=LIVE if live else None)(shop, chosen)
     if chosen:
@@ -49,6 +52,15 @@ def body(shop: Shop) -> None:
             measures(chosen)
         with told():
             one_model(shop, chosen)
+
+
+def of_one_task(found: Sequence[Named]) -> Sequence[Named]:
+    """The models of one task: those of different tasks have no figure in common."""
+    tasks = sorted({named.model.task for named in found}, key=lambda task: task != "mlm")
+    if len(tasks) < 2:
+        return found
+    task = st.segmented_control("Task", tasks, default=tasks[0], required=True, key="task")
+    return [named for named in found if named.model.task == task]
 
 
 def chosen_models(found: Sequence[Named]) -> list[Named]:
@@ -83,8 +95,11 @@ def _curves(shop: Shop, chosen: Sequence[Named]) -> None:
         inert_text.note("plain", "These trainings told nothing yet.")
         return
     names = [run.name for run in runs]
-    held_out(runs, names)
-    sayings(runs, names)
+    if any(run.classified() for run in runs):
+        classified(runs, names)
+    if any(run.held_out("loss") for run in runs):
+        held_out(runs, names)
+        sayings(runs, names)
     steps(runs, names)
 
 
@@ -96,6 +111,15 @@ def held_out(runs: Sequence[Told], names: Sequence[str]) -> None:
     rows = [row for run in runs for row in run.held_out(picked or "perplexity")]
     _side_by_side(rows, _SETS, figures[picked or "perplexity"], names)
     st.caption("The texts and their masks are the same for every model of a training; step 0 is its base.")
+
+
+def classified(runs: Sequence[Told], names: Sequence[str]) -> None:
+    """How well classes are told apart, a chart for each figure."""
+    st.subheader("On pairs that no training saw", anchor=False)
+    rows = [row for run in runs for row in run.classified()]
+    ranked = sorted({row["set"] for row in rows if row["set"].startswith("ndcg_")})
+    sets = {**_CLASSIFIED, **{name: f"nDCG ({name.removeprefix('ndcg_')})" for name in ranked}}
+    _side_by_side(rows, sets, "validation pairs", names)
 
 
 def sayings(runs: Sequence[Told], names: Sequence[str]) -> None:
@@ -143,6 +167,9 @@ def _side_by_side(
 def measures(chosen: Sequence[Named]) -> None:
     """The final figures of each model beside its base's, on the same sets."""
     st.subheader("Measured at the end", anchor=False)
+    if any(named.model.document["measures"].get("candidate", {}).get("classification") for named in chosen):
+        classified_at_the_end(chosen)
+        return
     st.caption("Base → model, on the same texts and prompts. Trainings that saw more rows hold out other texts.")
     said = [named.model.document["measures"] for named in chosen]
     rows = [
@@ -156,6 +183,20 @@ def measures(chosen: Sequence[Named]) -> None:
     ]
     heads = ["", *(named.short for named in chosen)]
     inert_text.table(heads, rows, numbers=range(1, len(heads)))
+
+
+def classified_at_the_end(chosen: Sequence[Named]) -> None:
+    """The final figures of classifiers on the same held-out pairs, beside what does without training a network."""
+    heads, rows = ["model", "measured", *_CLASSIFIED.values(), "calibration error", "nDCG"], []
+    for named in chosen:
+        for role, title in _MEASURED.items():
+            found = named.model.document["measures"].get(role, {}).get("classification")
+            if found:
+                figures = [found[name] for name in (*_CLASSIFIED, "calibration_error")]
+                figures += [one["ndcg"] for one in found["ranking"].values()][:1] or [None]
+                shown = ["–" if value is None else figure(value) for value in figures]
+                rows.append([inert_text.escaped(named.short), title, *shown])
+    inert_text.table(heads, rows, numbers=range(2, len(heads)))
 
 
 def _change(said: Mapping[str, Any], what: str, name: str, field: str, shown: Callable[[float], str]) -> str:

@@ -78,6 +78,33 @@ def load_base(
     return Base(folder, name, weights_sha256(folder))
 
 
+def load_encoder(name: str, cache: Path, *, progress: Progress = lambda _: None) -> Base:
+    """Find the model that a classifier begins with: as `load_base`, but `offline` is the encoder as it comes.
+
+    It has not learnt to fill gaps, which no classifier needs. Kept in `cache`, and made once.
+    """
+    if name != OFFLINE:
+        return load_base(name, cache, progress=progress)
+    folder = cache / "base" / f"encoder-{VERSION}"
+    made = folder.is_dir()
+    processes.together()  # all must have looked before one makes it
+    if not made and processes.is_first():
+        from transformers.utils.logging import disable_progress_bar
+
+        from retrain.offline_base import converted
+
+        disable_progress_bar()  # type: ignore[no-untyped-call]
+        progress(TrainingProgress("preparing the base model"))
+        model, tokenizer = converted()
+        sweep(cache / "base", timedelta(0))  # a killed one left half of what is written here again
+        with run_folder(cache / "base", folder.name) as staging:
+            model.save_pretrained(staging)
+            tokenizer.save_pretrained(staging)
+    processes.together()
+    check_folder(folder)
+    return Base(folder, name, weights_sha256(folder))
+
+
 # --- the hub ----------------------------------------------------------------------------------------------------------
 
 

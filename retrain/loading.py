@@ -38,11 +38,16 @@ class MaskedModel:
     @property
     def longest(self) -> int:
         """Tokens of the longest text it can read."""
-        config = self.model.config
-        positions = getattr(config, "max_position_embeddings", 512)
-        if config.model_type in _COUNTS_FROM_PADDING:
-            positions -= config.pad_token_id + 1
-        return int(min(positions, self.tokenizer.model_max_length))
+        return longest_of(self.model, self.tokenizer)
+
+
+def longest_of(model: Any, tokenizer: Any) -> int:
+    """Tokens of the longest text that a model can read."""
+    config = model.config
+    positions = getattr(config, "max_position_embeddings", 512)
+    if config.model_type in _COUNTS_FROM_PADDING:
+        positions -= config.pad_token_id + 1
+    return int(min(positions, tokenizer.model_max_length))
 
 
 def best_device() -> torch.device:
@@ -87,7 +92,8 @@ def load_masked_lm(folder: Path, *, device: torch.device | None = None) -> Maske
             advice="Give a folder that save_pretrained wrote, with model.safetensors, config.json and a tokenizer.",
         ) from error
     _check_head(folder, told)
-    _check_tokenizer(folder, tokenizer, model)
+    check_tokenizer(folder, tokenizer, model)
+    _check_mask(folder, tokenizer)
     return MaskedModel(model.eval().to(device or best_device()), tokenizer, folder)
 
 
@@ -125,7 +131,8 @@ def _check_head(folder: Path, told: Any) -> None:
         )
 
 
-def _check_tokenizer(folder: Path, tokenizer: Any, model: Any) -> None:
+def check_tokenizer(folder: Path, tokenizer: Any, model: Any) -> None:
+    """Raise ShopmonError for a tokenizer that is slow, knows no words, or is not the model's."""
     if not tokenizer.is_fast:
         raise ShopmonError(
             f"the tokenizer in {folder} is a slow one, which cannot tell words apart",
@@ -136,13 +143,16 @@ def _check_tokenizer(folder: Path, tokenizer: Any, model: Any) -> None:
             f"the tokenizer in {folder} knows no words, or there is none",
             advice="Save the model's tokenizer beside it: tokenizer.save_pretrained(folder).",
         )
-    if tokenizer.mask_token_id is None:
-        raise ShopmonError(
-            f"the tokenizer in {folder} has no mask token, so no gap can be written for it",
-            advice="Give a masked language model, such as distilbert-base-uncased.",
-        )
     if len(tokenizer) > model.config.vocab_size:
         raise ShopmonError(
             f"the tokenizer in {folder} has {len(tokenizer):,} tokens, and its model {model.config.vocab_size:,}",
             advice="Give the tokenizer that the model was trained with.",
+        )
+
+
+def _check_mask(folder: Path, tokenizer: Any) -> None:
+    if tokenizer.mask_token_id is None:
+        raise ShopmonError(
+            f"the tokenizer in {folder} has no mask token, so no gap can be written for it",
+            advice="Give a masked language model, such as distilbert-base-uncased.",
         )

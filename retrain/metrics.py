@@ -13,7 +13,7 @@ from typing import Any
 
 from expectations.errors import ShopmonError
 from monitor.run_folder import write_aside
-from retrain.results import Measures
+from retrain.results import ClassificationMeasures, Measures
 
 FILE_NAME = "metrics.jsonl"
 _WITHOUT_STEP = ("begin", "end")
@@ -65,7 +65,9 @@ class Metrics:
 
 
 def plain(measures: Measures) -> dict[str, Any]:
-    """Measures as a line tells them: loss and perplexity by set of texts, masses by set of prompts."""
+    """Measures as a line tells them: loss and perplexity by set of texts, masses by set of prompts; a classifier's."""
+    if measures.classification is not None:
+        return {"classification": figures(measures.classification)}
     return {
         "loss": {name.value: found.loss for name, found in measures.texts.items()},
         "perplexity": {name.value: found.perplexity for name, found in measures.texts.items()},
@@ -73,6 +75,13 @@ def plain(measures: Measures) -> dict[str, Any]:
             name.value: {"wanted": found.wanted, "unwanted": found.unwanted} for name, found in measures.masses.items()
         },
     }
+
+
+def figures(found: ClassificationMeasures) -> dict[str, float]:
+    """A classifier's figures, each one number under one name."""
+    names = ("loss", "accuracy", "macro_f1", "calibration_error")
+    ranked = {f"ndcg_{name}": one.ndcg for name, one in found.ranking.items()}
+    return {**{name: getattr(found, name) for name in names}, **ranked}
 
 
 def told(file: Path) -> tuple[Mapping[str, Any], ...]:

@@ -14,12 +14,10 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,12 +52,12 @@ from retrain.metrics import FILE_NAME, Metrics, plain
 from retrain.model_card import model_card
 from retrain.objective import Learner
 from retrain.prompts import TEXT, asked, check_prompts, is_answer
+from retrain.recipe import first_line, keep_metrics, kept_model, promoted, tell, versions
 from retrain.records import from_document, write
 from retrain.registry import Registered, Registry
 from retrain.results import (
     BaseUsed,
     DataUsed,
-    Gate,
     Measures,
     Role,
     TextSet,
@@ -86,7 +84,6 @@ _FINAL_ROWS = 4
 _LONGEST_FRAMED, _MOST_FRAMED = 200, 10_000
 """Characters of a negative row that is made a complaint, and how many rows are: a sentence each, not a whole review."""
 _ROLES = ("positive", "negative", "counterfactual", "replay")
-_VERSIONS = ("shopmon", "torch", "transformers", "tokenizers", "datasets", "accelerate", "safetensors")
 
 Progress = Callable[[TrainingProgress], None]
 
@@ -123,7 +120,7 @@ def train(asked_for: Asked) -> TrainingResult:
     with processes.failing_together():
         asked_for = replace(asked_for, model_id=processes.agreed(asked_for.model_id))
         with _work(asked_for) as work:
-            kept = _kept(asked_for.registry, work.model_id)
+            kept = kept_model(asked_for.registry, TASK, work.model_id)
             begun = replace(
                 asked_for,
                 settings=work.settings,
@@ -136,23 +133,18 @@ def train(asked_for: Asked) -> TrainingResult:
         return result
 
 
-def _kept(registry: Registry, model_id: str) -> Registered | None:
-    """The model, if the training was killed when it was registered already."""
-    return next((one for one in registry.models(TASK) if one.model_id == model_id), None)
-
-
-def _finished(asked_for: Asked, kept: Registered, work: Work) -> TrainingResult:
+def _finished(asked_for: Asked, kept: Registered, work: Work[MlmSettings]) -> TrainingResult:
     """What was left to do of a training whose model is in the registry."""
     result = from_document(kept.document)
     if processes.is_first():
-        _promoted(asked_for.registry, result)
+        promoted(asked_for.registry, result)
         work.done()
     return result
 
 
-def _work(asked_for: Asked) -> Work:
+def _work(asked_for: Asked) -> Work[MlmSettings]:
     if asked_for.resume:
-        return resume_work(asked_for.work)
+        return resume_work(asked_for.work, MlmSettings)
     check_prompts(asked_for.settings.prompts, asked_for.settings.words)
     check_trackers(asked_for.settings.training.report_to)
     parts = [part.name for part in asked_for.retraining_set.parts]
@@ -161,7 +153,7 @@ def _work(asked_for: Asked) -> Work:
     )
 
 
-def _trained(asked_for: Asked, work: Work) -> TrainingResult:
+def _trained(asked_for: Asked, work: Work[MlmSettings]) -> TrainingResult:
     began = time.perf_counter()
     settings, progress = asked_for.settings, asked_for.progress
     base = _base(asked_for)
@@ -196,7 +188,7 @@ def _trained(asked_for: Asked, work: Work) -> TrainingResult:
         bf16=learnt.fitted.bf16,
         processes=processes.count(),
         settings=work.plain_settings,
-        versions={name: version(name) for name in _VERSIONS},
+        versions=versions(),
         notes=notes,
     )
     if not processes.is_first():
@@ -458,12 +450,13 @@ def learn(
         return value, _numbers(found)
 
     def told(now: Told) -> None:
-        _write(metrics, now)
+        tell(metrics, now)
         left = (steps - now.step) * now.seconds / max(now.step - (resume.step if resume else 0), 1)
         progress(TrainingProgress("training", now.step, steps, now.loss, now.tokens_per_second, left))
 
     if processes.is_first():
-        _first_line(metrics, resume, settings, steps, folder.name, of_base)
+        begun = {"model_id": folder.name, "task": TASK, "steps": steps, "seed": training.seed, "base": plain(of_base)}
+        first_line(metrics, resume, begun)
     fitting = Fitting(steps, training, folder, make, evaluate, told, f"shopmon-{folder.name}", every)
     fitted = fit(learner, fitting, resume=resume)
     model.eval()
@@ -481,33 +474,6 @@ def steps_of(settings: MlmSettings, positive: int) -> int:
 def _ids(model: MaskedModel, words: Sequence[str]) -> list[int]:
     """The tokens of words of one piece."""
     return sorted(set(spelled(model.tokenizer, words).single.values()))
-
-
-def _first_line(
-    metrics: Metrics,
-    resume: checkpoints.Checkpoint | None,
-    settings: MlmSettings,
-    steps: int,
-    name: str,
-    base: Measures,
-) -> None:
-    if resume is not None:
-        metrics.go_on_from(resume.step)
-        return
-    metrics.file.unlink(missing_ok=True)
-    metrics.begin(model_id=name, task=TASK, steps=steps, seed=settings.training.seed, base=plain(base))
-
-
-def _write(metrics: Metrics, now: Told) -> None:
-    metrics.train(
-        now.step,
-        loss=now.loss,
-        parts=dict(now.parts),
-        learning_rate=now.learning_rate,
-        tokens=now.tokens,
-        tokens_per_second=round(now.tokens_per_second, 1),
-        seconds=round(now.seconds, 3),
-    )
 
 
 def _numbers(found: Measures) -> dict[str, float]:
@@ -536,7 +502,9 @@ def _measured(
     return {role: measure(one, sets, rows=rows * _FINAL_ROWS, fill_ins=True) for role, one in models.items()}, notes
 
 
-def _registered(asked_for: Asked, result: TrainingResult, candidate: MaskedModel, work: Work) -> TrainingResult:
+def _registered(
+    asked_for: Asked, result: TrainingResult, candidate: MaskedModel, work: Work[MlmSettings]
+) -> TrainingResult:
     """Keep the model with all that is known of it, and let it take the champion's place if it may."""
     asked_for.progress(TrainingProgress("keeping the model"))
     registry = asked_for.registry
@@ -548,10 +516,8 @@ def _registered(asked_for: Asked, result: TrainingResult, candidate: MaskedModel
         rules = rows.write(folder / "lineage.parquet")
         write(told, folder)
         (folder / "README.md").write_text(model_card(told, rules), encoding="utf-8")
-        (folder / FILE_NAME).write_bytes((work.folder / FILE_NAME).read_bytes())
-        if (work.folder / "tensorboard").is_dir():
-            shutil.copytree(work.folder / "tensorboard", folder / "tensorboard")
-    _promoted(registry, told)
+        keep_metrics(work.folder, folder)
+    promoted(registry, told)
     work.done()
     return told
 
@@ -562,17 +528,6 @@ def _fates(asked_for: Asked) -> Fates:
     training = settings.training
     learnt_from = roles(settings.objective)
     return Fates(training.held_out, _is_gate(settings), asked_for.reviewed, learnt_from, training.only_accepted)
-
-
-def _promoted(registry: Registry, result: TrainingResult) -> None:
-    if result.forced:
-        registry.promote(result.model_id, task=TASK, by="person", reason=_failures(result.gate))
-    elif result.promoted:
-        registry.promote(result.model_id, task=TASK, by="gate", reason="every check was passed")
-
-
-def _failures(gate: Gate) -> str:
-    return "although the gate said no to " + ", ".join(check.name for check in gate.failed)
 
 
 __all__ = ["TASK", "Asked", "Learnt", "Material", "learn", "prepare", "steps_of", "text_hash", "train"]

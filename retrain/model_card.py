@@ -6,26 +6,19 @@ it is Markdown, HTML or a link.
 
 from __future__ import annotations
 
-import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 from expectations.addresses import display_name
+from retrain.card_text import MOST, cell, code, number, prose, quoted, some, table
 from retrain.results import BaseUsed, Contrast, FillIn, GateCheck, Measures, Role, TextSet, TrainingResult
 from retrain.settings import OFFLINE, Recipe
 
-_LONGEST = 300
-"""Characters of one text that are shown."""
-_MOST = 20
-"""Entries of one list, and prompts, that are shown; training.json has them all."""
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
-_HARMLESS = re.compile(r"[A-Za-z](?:[A-Za-z0-9 ,;'%-]|: )*")
 _OFFLINE_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 """What the offline base was converted from, under its name on the hub."""
-_KEPT_INVISIBLE = "\u200d"  # joins emoji
 
 _TEXTS = {
     TextSet.RETRAINING: "held-out positive rows",
@@ -48,15 +41,15 @@ def model_card(result: TrainingResult, rules: Mapping[str, int]) -> str:
     ['| `cheap\\\\|bad` | 2 |']
     """
     parts = (
-        _front_matter(result),
+        front_matter(result, "fill-mask"),
         _head(result),
-        _gate(result),
+        gate_part(result),
         _measures(result),
         _fill_ins(result),
         _data(result, rules),
         _training(result),
-        _settings(result),
-        _versions(result),
+        settings_part(result),
+        versions_part(result),
         [_LOADING],
         [_LIMITS],
     )
@@ -66,11 +59,12 @@ def model_card(result: TrainingResult, rules: Mapping[str, int]) -> str:
 # --- the parts --------------------------------------------------------------------------------------------------------
 
 
-def _front_matter(result: TrainingResult) -> Iterator[str]:
-    lines = ["library_name: transformers", "pipeline_tag: fill-mask"]
+def front_matter(result: TrainingResult, pipeline: str) -> Iterator[str]:
+    """What model hubs read; `pipeline` is their name of what the model does."""
+    lines = ["library_name: transformers", f"pipeline_tag: {pipeline}"]
     if base := _hub_name(result.base):
-        lines.append(f"base_model: {_quoted(base)}")
-    yield "\n".join(["---", *lines, f"tags: [shopmon, {_quoted(result.task)}]", "---"])
+        lines.append(f"base_model: {quoted(base)}")
+    yield "\n".join(["---", *lines, f"tags: [shopmon, {quoted(result.task)}]", "---"])
 
 
 def _hub_name(base: BaseUsed) -> str | None:
@@ -82,16 +76,17 @@ def _hub_name(base: BaseUsed) -> str | None:
 
 
 def _head(result: TrainingResult) -> Iterator[str]:
-    yield f"# {_code(result.model_id)}"
+    yield f"# {code(result.model_id)}"
     yield (
-        f"A masked language model (task {_code(result.task)}), trained by shopmon from "
-        f"{_code(display_name(result.base.name))} on rows that checks had chosen to learn from. {_verdict(result)}"
+        f"A masked language model (task {code(result.task)}), trained by shopmon from "
+        f"{code(display_name(result.base.name))} on rows that checks had chosen to learn from. {verdict(result)}"
     )
     if result.notes:
-        yield "\n".join(f"- {_prose(note, _code)}" for note in result.notes)
+        yield "\n".join(f"- {prose(note, code)}" for note in result.notes)
 
 
-def _verdict(result: TrainingResult) -> str:
+def verdict(result: TrainingResult) -> str:
+    """What became of a model, in a sentence."""
     failed, asked = len(result.gate.failed), len(result.gate.checks)
     told = f"{failed} of {asked} checks failed" if asked else "nothing was asked"
     if result.forced:
@@ -101,28 +96,29 @@ def _verdict(result: TrainingResult) -> str:
     return f"It passed each of the gate's {asked} checks." if result.gate.passed else f"It was kept back: {told}."
 
 
-def _gate(result: TrainingResult) -> Iterator[str]:
+def gate_part(result: TrainingResult) -> Iterator[str]:
+    """The gate's numbers."""
     yield "## Gate"
     if not result.gate.checks:
         yield "The gate asked nothing, which is no pass."
         return
     rows = [
-        [_cell(check.name), _prose(check.says), _value(check), _limit(check), "yes" if check.passed else "**no**"]
+        [cell(check.name), prose(check.says), _value(check), _limit(check), "yes" if check.passed else "**no**"]
         for check in result.gate.checks
     ]
-    yield _table(["check", "what was asked", "candidate", "limit", "passed"], rows)
+    yield table(["check", "what was asked", "candidate", "limit", "passed"], rows)
 
 
 def _value(check: GateCheck) -> str:
     if check.value is None:
-        return f"not measured: {_prose(check.reason)}" if check.reason else "not measured"
-    return _number(check.value)
+        return f"not measured: {prose(check.reason)}" if check.reason else "not measured"
+    return number(check.value)
 
 
 def _limit(check: GateCheck) -> str:
     side = "at most" if check.at_most else "at least"
     by = f", by the {check.against.value}" if check.against else ""
-    return f"{side} {_number(check.limit)}{by}"
+    return f"{side} {number(check.limit)}{by}"
 
 
 def _measures(result: TrainingResult) -> Iterator[str]:
@@ -134,7 +130,7 @@ def _measures(result: TrainingResult) -> Iterator[str]:
         yield "Nothing was measured."
         return
     yield "Each model on the same held-out texts, masked at the same places, and on the same prompts."
-    yield _table(["measure", *(role.value for role in roles)], [[cell or "–" for cell in row] for row in measured])
+    yield table(["measure", *(role.value for role in roles)], [[cell or "–" for cell in row] for row in measured])
     yield (
         "Perplexity is e to the mean cross-entropy in nats per masked token. Wanted and unwanted words: the mean "
         "probability (0–1) of all of them together in the gap of a prompt."
@@ -164,7 +160,7 @@ _MEASURED: tuple[tuple[str, _Measure], ...] = (
 
 def _read(measure: _Measure, measures: Measures) -> str:
     found = measure(measures)
-    return "" if found is None else _number(found)
+    return "" if found is None else number(found)
 
 
 def _roles(result: TrainingResult) -> list[Role]:
@@ -178,16 +174,16 @@ def _fill_ins(result: TrainingResult) -> Iterator[str]:
         return
     yield "## Likeliest words"
     rows = [
-        [_cell(prompt), *(_words(result.measures[role].fill_ins.get(prompt, ())) for role in roles)]
-        for prompt in prompts[:_MOST]
+        [cell(prompt), *(_words(result.measures[role].fill_ins.get(prompt, ())) for role in roles)]
+        for prompt in prompts[:MOST]
     ]
-    yield _table(["prompt", *(role.value for role in roles)], rows)
-    if len(prompts) > _MOST:
-        yield f"{len(prompts) - _MOST:,} more prompts are in `training.json`."
+    yield table(["prompt", *(role.value for role in roles)], rows)
+    if len(prompts) > MOST:
+        yield f"{len(prompts) - MOST:,} more prompts are in `training.json`."
 
 
 def _words(words: Sequence[FillIn]) -> str:
-    return ", ".join(f"{_cell(one.word)} {one.probability:.3f}" for one in words) or "–"
+    return ", ".join(f"{cell(one.word)} {one.probability:.3f}" for one in words) or "–"
 
 
 def _data(result: TrainingResult, rules: Mapping[str, int]) -> Iterator[str]:
@@ -195,11 +191,11 @@ def _data(result: TrainingResult, rules: Mapping[str, int]) -> Iterator[str]:
     yield "## Data"
     roles = dict.fromkeys([*data.rows, *data.held_out])
     if roles:
-        rows = [[_cell(role), f"{data.rows.get(role, 0):,}", f"{data.held_out.get(role, 0):,}"] for role in roles]
-        yield _table(["role", "rows trained on", "rows held out"], rows)
+        rows = [[cell(role), f"{data.rows.get(role, 0):,}", f"{data.held_out.get(role, 0):,}"] for role in roles]
+        yield table(["role", "rows trained on", "rows held out"], rows)
     else:
         yield "No row of the retraining set was used."
-    yield _table(
+    yield table(
         ["", ""],
         [
             ["general text", _general(result)],
@@ -207,40 +203,45 @@ def _data(result: TrainingResult, rules: Mapping[str, int]) -> Iterator[str]:
             ["rows left out, since a person rejected them", f"{data.rejected:,}"],
             ["rows left out, since no person had accepted them", f"{data.not_reviewed:,}"],
             ["rows in another role than they were gathered in, since a person said so", f"{data.relabelled:,}"],
-            ["SHA-256 of the rows that were read", _cell(data.sha256)],
-            ["parts of the retraining set", _some(data.parts)],
+            ["SHA-256 of the rows that were read", cell(data.sha256)],
+            ["parts of the retraining set", some(data.parts)],
         ],
     )
     if rules:
         yield "The rules that chose the rows it was trained on; a row may have been chosen by several:"
         ordered = sorted(rules.items(), key=lambda rule: (-rule[1], rule[0]))
-        yield _table(["rule", "rows"], [[_cell(rule), f"{rows:,}"] for rule, rows in ordered])
+        yield table(["rule", "rows"], [[cell(rule), f"{rows:,}"] for rule, rows in ordered])
     yield "`lineage.parquet` names every row: its batch, file and place there, the rules that chose it, and its use."
 
 
 def _general(result: TrainingResult) -> str:
     source = result.data.general_source
-    return f"{result.data.general:,} passages" + (f" of {_cell(display_name(source))}" if source else "")
+    return f"{result.data.general:,} passages" + (f" of {cell(display_name(source))}" if source else "")
 
 
 def _training(result: TrainingResult) -> Iterator[str]:
     yield "## Training"
     yield from _objective(result.settings)
+    yield training_facts(result)
+
+
+def training_facts(result: TrainingResult) -> str:
+    """With what a model began, how long it learnt, and where: a table."""
     facts = [
-        ["base", _cell(display_name(result.base.name))],
-        ["SHA-256 of the base's weights", _cell(result.base.sha256)],
-        ["SHA-256 of these weights", _cell(result.weights_sha256)],
-        ["champion before", _cell(result.champion_before) if result.champion_before else "none"],
+        ["base", cell(display_name(result.base.name))],
+        ["SHA-256 of the base's weights", cell(result.base.sha256)],
+        ["SHA-256 of these weights", cell(result.weights_sha256)],
+        ["champion before", cell(result.champion_before) if result.champion_before else "none"],
         ["steps", f"{result.steps:,}{', stopped early' if result.stopped_early else ''}"],
         ["step whose weights were kept", f"{result.best_step:,}"],
         ["tokens read", f"{result.tokens:,}"],
         ["seconds", f"{result.seconds:,.1f}"],
-        ["device", f"{_cell(result.device)}, {'bfloat16' if result.bf16 else 'float32'}"],
+        ["device", f"{cell(result.device)}, {'bfloat16' if result.bf16 else 'float32'}"],
         ["processes", f"{result.processes:,}"],
     ]
     if result.resumed_from is not None:
         facts.append(["resumed from the checkpoint of step", f"{result.resumed_from:,}"])
-    yield _table(["", ""], facts)
+    return table(["", ""], facts)
 
 
 def _objective(settings: Mapping[str, object]) -> Iterator[str]:
@@ -253,8 +254,8 @@ def _objective(settings: Mapping[str, object]) -> Iterator[str]:
         yield f"Minimised: cross-entropy of masked words {_PLAIN[recipe]}, and nothing else."
     elif recipe == Recipe.FULL:
         yield "Minimised: the sum of these parts."
-        rows = [[part, _cell(str(said.get(name, "?"))) if name else "1", on] for name, part, on in _PARTS]
-        yield _table(["part", "weight", "on"], rows)
+        rows = [[part, cell(str(said.get(name, "?"))) if name else "1", on] for name, part, on in _PARTS]
+        yield table(["part", "weight", "on"], rows)
 
 
 _PLAIN = {Recipe.PLAIN: "on the positive rows", Recipe.PLAIN_ALL: "on every row, whatever its role"}
@@ -266,10 +267,11 @@ _PARTS = (
 )
 
 
-def _settings(result: TrainingResult) -> Iterator[str]:
+def settings_part(result: TrainingResult) -> Iterator[str]:
+    """Every setting by its whole name."""
     if result.settings:
         yield "### Settings"
-        yield _table(["setting", "value"], [[_cell(name), told] for name, told in _flat(result.settings, "")])
+        yield table(["setting", "value"], [[cell(name), told] for name, told in _flat(result.settings, "")])
 
 
 def _flat(settings: Mapping[str, object], under: str) -> Iterator[tuple[str, str]]:
@@ -283,14 +285,15 @@ def _flat(settings: Mapping[str, object], under: str) -> Iterator[tuple[str, str
 
 def _setting(value: object) -> str:
     if isinstance(value, list | tuple):
-        return _some([str(one) for one in value])
-    return "–" if value is None else _cell(display_name(str(value)))
+        return some([str(one) for one in value])
+    return "–" if value is None else cell(display_name(str(value)))
 
 
-def _versions(result: TrainingResult) -> Iterator[str]:
+def versions_part(result: TrainingResult) -> Iterator[str]:
+    """The packages it was trained with."""
     if result.versions:
         yield "## Versions"
-        yield _table(["package", "version"], [[_cell(name), _cell(said)] for name, said in result.versions.items()])
+        yield table(["package", "version"], [[cell(name), cell(said)] for name, said in result.versions.items()])
 
 
 _LOADING = """## How to load it
@@ -314,63 +317,3 @@ _LIMITS = """## Limits
 - The perplexities here can be compared with each other, and with no other table: texts and masks are theirs alone.
 - It knows what its base knew, prejudices included. Nothing was done about those.
 - It fills gaps. It judges no text, and what it says of a brand is no statement of fact."""
-
-
-# --- how text is written ----------------------------------------------------------------------------------------------
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = f", and {len(texts) - _MOST:,} more" if len(texts) > _MOST else ""
-    return (", ".join(_cell(display_name(text)) for text in texts[:_MOST]) or "none") + more
-
-
-def _number(value: float) -> str:
-    """Four digits that count, so that what just failed a limit does not look like it; whole numbers whole."""
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"
-
-
-def _cell(text: str) -> str:
-    """A text from data as code in a table's cell, where a bar must not end the cell."""
-    return _code(text).replace("|", r"\|")
-
-
-def _prose(text: str, otherwise: Callable[[str], str] = _cell) -> str:
-    """A sentence as it is, where it holds nothing that could mean anything else; otherwise as code."""
-    return text if _HARMLESS.fullmatch(text) else otherwise(text)
-
-
-def _code(text: str) -> str:
-    """A text from data as code: nothing in it is Markdown, HTML, or a link, and it stays on its line."""
-    line = _line(text)
-    if not line.strip():
-        return "(empty)" if not line else "(blank)"
-    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
-    padding = " " if line[0] in "` " or line[-1] in "` " else ""
-    code = f"{fence}{padding}{line}{padding}{fence}"
-    # Text from right to left would take its neighbours along: U+2068 and U+2069 keep it by itself.
-    return f"\u2068{code}\u2069" if any(unicodedata.bidirectional(c) in ("R", "AL") for c in line) else code
-
-
-def _quoted(text: str) -> str:
-    """A text from data as a string of YAML, which JSON's are."""
-    return json.dumps(_line(text), ensure_ascii=False)
-
-
-def _line(text: str) -> str:
-    """The text on one line, without characters that control, hide or reorder; shortened."""
-    shown = "".join(_visible(character) for character in text[: _LONGEST + 1].replace("\r\n", "\n"))
-    return f"{shown[:_LONGEST]}…" if len(shown) > _LONGEST else shown
-
-
-def _visible(character: str) -> str:
-    if character.isprintable() or character in _KEPT_INVISIBLE:
-        return character
-    if character in "\n\r\x85\u2028\u2029":
-        return "⏎"
-    return " " if character == "\t" or unicodedata.category(character) == "Zs" else "�"

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
+from retrain.learner import Trainable
 from retrain.masked_head import logits_at
 from retrain.settings import Objective
 
@@ -46,7 +47,7 @@ PARTS = {
 """The parts as people are told of them, by the name of their weight."""
 
 
-class Learner(nn.Module):
+class Learner(Trainable):
     """A model that learns, beside the one that it must not forget."""
 
     def __init__(

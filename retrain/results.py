@@ -15,6 +15,10 @@ class Role(StrEnum):
     """What part a model has in a comparison."""
 
     BASE = "base"
+    TFIDF = "tfidf"
+    """A classifier's first baseline: logistic regression on TF-IDF."""
+    FROZEN = "frozen"
+    """Its second one: logistic regression on the vectors of the base, which learns nothing itself."""
     CHAMPION = "champion"
     CANDIDATE = "candidate"
 
@@ -75,6 +79,58 @@ class MassMeasure:
 
 
 @dataclass(frozen=True)
+class ClassMeasure:
+    """What a classifier makes of one class."""
+
+    label: str
+    rows: int
+    """Rows of this class."""
+    predicted: int
+    """Rows that the model puts into it."""
+    precision: float
+    """Share (0–1) of the predicted rows that are of this class; 0 where none was predicted."""
+    recall: float
+    """Share (0–1) of the class's rows that are found; 0 where there is none."""
+    f1: float
+    """Harmonic mean of both (0–1)."""
+
+
+@dataclass(frozen=True)
+class RankingMeasure:
+    """How well a classifier's expected gain orders what belongs to a query."""
+
+    ndcg: float
+    """Mean of the normalised discounted cumulative gain (0–1) over the queries."""
+    queries: int
+    """Queries with any gain to be had; the others have no nDCG and are left out."""
+    decided: int
+    """Of them, those whose rows differ in gain: in the others every order is as good."""
+    gains: Mapping[str, float]
+    """Class → what finding it is worth."""
+
+
+@dataclass(frozen=True)
+class ClassificationMeasures:
+    """What a classifier makes of held-out rows."""
+
+    loss: float
+    """Mean cross-entropy in nats per row, of the plain labels: neither weighed nor smoothed."""
+    accuracy: float
+    """Share (0–1) of the rows whose likeliest class is theirs; with one class a row it is the micro-averaged F1."""
+    micro_f1: float
+    macro_f1: float
+    """Mean of the classes' F1 (0–1), each class alike, over those that have rows or were predicted."""
+    calibration_error: float
+    """Expected calibration error (0–1): how far confidence and accuracy lie apart, in 15 bins of equal width."""
+    rows: int
+    classes: tuple[ClassMeasure, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Class of the row → class predicted → rows, in the order of `classes`."""
+    ranking: Mapping[str, RankingMeasure] = field(default_factory=dict)
+    """Name of a set of gains (`esci`, `esci_official_script`) → the order by it."""
+
+
+@dataclass(frozen=True)
 class Measures:
     """One model on the common sets; what could not be measured is not in it."""
 
@@ -82,6 +138,8 @@ class Measures:
     masses: Mapping[Contrast, MassMeasure] = field(default_factory=dict)
     fill_ins: Mapping[str, tuple[FillIn, ...]] = field(default_factory=dict)
     """Prompt of the gate → the ten likeliest words, the first the likeliest."""
+    classification: ClassificationMeasures | None = None
+    """Of a classifier; None for a masked model."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +190,9 @@ class DataUsed:
     """What a model was trained on."""
 
     rows: Mapping[str, int] = field(default_factory=dict)
-    """Role (positive, negative, counterfactual, replay) → rows trained on."""
+    """Role (positive, negative, counterfactual, replay), or a classifier's class → rows trained on."""
     held_out: Mapping[str, int] = field(default_factory=dict)
-    """Role → rows that no training saw."""
+    """The same → rows that no training saw."""
     general: int = 0
     """Passages of general text trained on."""
     general_source: str = ""
@@ -150,7 +208,15 @@ class DataUsed:
     sha256: str = ""
     """Of the retraining set's rows that were read: their text hashes and roles, in order."""
     parts: tuple[str, ...] = ()
-    """Names of the retraining set's parts that were read."""
+    """Names of the retraining set's parts, or of the files with labelled pairs, that were read."""
+    validation: Mapping[str, int] = field(default_factory=dict)
+    """Class → rows that chose the best weights of a classifier; a masked model is watched on what is held out."""
+    split: str = ""
+    """How labelled rows were dealt: `grouped`, `hash`, `stratified` or `published`."""
+    incomplete: int = 0
+    """Labelled rows left out because they have no label or no text."""
+    leaked: int = 0
+    """Labelled rows left out because their text also stands on a side that measures."""
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,8 @@ from torch.utils.data import DataLoader, Dataset
 from expectations.errors import ShopmonError
 from retrain import checkpoints, processes
 from retrain.checkpoints import Checkpoint
+from retrain.learner import Pace, Trainable
 from retrain.loading import has_bf16
-from retrain.objective import Learner
-from retrain.settings import Training
 
 log = logging.getLogger("shopmon.retrain")
 
@@ -85,7 +84,7 @@ class Fitting:
     """What a training needs besides its learner."""
 
     steps: int
-    training: Training
+    training: Pace
     folder: Path
     """For checkpoints and the trackers' files."""
     make_steps: Callable[[int, int, int], Dataset[Any]]
@@ -100,7 +99,7 @@ class Fitting:
     """Whether it can go on after it was killed."""
 
 
-def fit(learner: Learner, fitting: Fitting, *, resume: Checkpoint | None = None) -> Fitted:
+def fit(learner: Trainable, fitting: Fitting, *, resume: Checkpoint | None = None) -> Fitted:
     """Train, and leave the best weights in the learner.
 
     Raises ShopmonError for a loss that is not finite, for too little memory, for a disk that is full, and for a tracker
@@ -122,7 +121,7 @@ def fit(learner: Learner, fitting: Fitting, *, resume: Checkpoint | None = None)
     return trainer.ended()
 
 
-def uses_bf16(training: Training, device: torch.device) -> bool:
+def uses_bf16(training: Pace, device: torch.device) -> bool:
     """Whether a training computes in bfloat16."""
     return has_bf16(device) if training.bf16 is None else training.bf16
 
@@ -204,7 +203,7 @@ def _tensorboard_in(folder: Path) -> Iterator[None]:
 class _Trainer(transformers.Trainer):
     """The library's loop; what it reads, keeps and measures is ours."""
 
-    def __init__(self, learner: Learner, fitting: Fitting, resume: Checkpoint | None) -> None:
+    def __init__(self, learner: Trainable, fitting: Fitting, resume: Checkpoint | None) -> None:
         super().__init__(
             model=learner, args=arguments(fitting), train_dataset=_Nothing(), eval_dataset=_Nothing(), callbacks=[]
         )

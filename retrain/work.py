@@ -16,14 +16,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Generic, Self, TypeVar
 
 from expectations.errors import ShopmonError
 from monitor.reviews import Reviewed
 from monitor.run_folder import write_aside
 from retrain import processes
 from retrain.metrics import FILE_NAME
-from retrain.settings import MlmSettings
 
 log = logging.getLogger("shopmon.retrain")
 
@@ -33,13 +32,16 @@ _HELD = "held.json"
 """What else it began with: name → SHA-256."""
 
 
+Settings = TypeVar("Settings")
+
+
 @dataclass(frozen=True)
-class Work:
+class Work(Generic[Settings]):
     """A training in its folder, which no other process touches while it is open."""
 
     folder: Path
     model_id: str
-    settings: MlmSettings
+    settings: Settings
     plain_settings: Mapping[str, Any]
     """The same as plain JSON."""
     parts: tuple[str, ...]
@@ -84,16 +86,16 @@ class Work:
 def begin_work(
     root: Path,
     model_id: str,
-    settings: MlmSettings,
-    parts: Sequence[str],
-    texts: Sequence[str],
-    reviewed: Reviewed,
-) -> Work:
+    settings: Settings,
+    parts: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    reviewed: Reviewed = Reviewed(),
+) -> Work[Settings]:
     """Make the folder of a new training. Raises ShopmonError where it cannot be written."""
     folder = root / model_id
     plan = {
         "model_id": model_id,
-        "settings": _adapter().dump_python(settings, mode="json"),
+        "settings": _adapter(type(settings)).dump_python(settings, mode="json"),
         "parts": list(parts),
         "texts": list(texts),
         "reviewed": _plain(reviewed),
@@ -108,11 +110,11 @@ def begin_work(
                 f"{folder} cannot be written: {error.strerror}", advice="Free some space, or let this user write there."
             ) from error
     processes.together()
-    return _opened(folder)
+    return _opened(folder, type(settings))
 
 
-def resume_work(root: Path) -> Work:
-    """The newest training that was begun and not finished.
+def resume_work(root: Path, kind: type[Settings]) -> Work[Settings]:
+    """The newest training that was begun and not finished; `kind` is what its settings are.
 
     Raises ShopmonError where there is none, where it goes on in another process, or where its plan is damaged.
     """
@@ -121,16 +123,16 @@ def resume_work(root: Path) -> Work:
         raise ShopmonError(
             f"there is no unfinished training in {root}", advice="Begin one: shopmon retrain, without --resume."
         )
-    return _opened(there[0])
+    return _opened(there[0], kind)
 
 
-def _opened(folder: Path) -> Work:
+def _opened(folder: Path, kind: type[Settings]) -> Work[Settings]:
     held = ExitStack()
     if processes.is_first():
         held.enter_context(_locked(folder))
     try:
         plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-        settings = _adapter().validate_python(plan["settings"])
+        settings = _adapter(kind).validate_python(plan["settings"])
         return Work(
             folder,
             plan["model_id"],
@@ -184,7 +186,7 @@ def _locked(folder: Path) -> IO[str]:
     return lock
 
 
-def _adapter() -> Any:
+def _adapter(kind: Any) -> Any:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(MlmSettings)
+    return TypeAdapter(kind)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, context_settings=HELP)
 
 RecipeName = Literal["full", "plain", "plain_all"]
+PresetName = Literal["liyuan", "esci-ce"]
+SplitName = Literal["grouped", "hash", "stratified", "published"]
 
 TaskOption = Annotated[
     str | None, typer.Option("--task", metavar="NAME", help="Only models of this task; otherwise of any.")
@@ -53,12 +55,18 @@ Examples:
   shopmon retrain --base offline           without a network (the extra `offline`)
   shopmon retrain --steps 200 --batch-size 32
   shopmon retrain --resume                 go on with one that was killed
+  shopmon retrain --task relevance         learn from labelled pairs of query and product
   torchrun --nproc-per-node 4 -m shopmon retrain
 
 Exit codes: 0 the model passed its gate (or --promote), 1 the gate said no, 2 could not run.""",
 )
 def retrain(
-    task: Annotated[str, typer.Option("--task", metavar="NAME", help="Which model: mlm, the masked one.")] = "mlm",
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task", metavar="NAME", help="Which model: mlm, the masked one, or relevance (query × product)."
+        ),
+    ] = "mlm",
     base: Annotated[
         str | None,
         typer.Option("--base", metavar="MODEL", help="What to begin with: a name on the hub, a folder, or offline."),
@@ -66,7 +74,7 @@ def retrain(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Steps at most.")] = None,
     epochs: Annotated[
         float | None,
-        typer.Option("--epochs", metavar="NUMBER", help="Passes over the positive rows, instead of steps."),
+        typer.Option("--epochs", metavar="NUMBER", help="Passes over the rows to learn from, instead of steps."),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, help="Rows of a step; fewer need less memory.")
@@ -87,6 +95,13 @@ def retrain(
         Path | None,
         typer.Option("--general-text", metavar="FILE", help="General text; otherwise Python's own documentation."),
     ] = None,
+    preset: Annotated[
+        PresetName | None, typer.Option("--preset", help="A published recipe, of the task relevance.")
+    ] = None,
+    split: Annotated[
+        SplitName | None,
+        typer.Option("--split", help="How labelled pairs are dealt, of the task relevance; stratified tears queries."),
+    ] = None,
     report_to: Annotated[
         list[str] | None,
         typer.Option(
@@ -106,7 +121,8 @@ def retrain(
 ) -> int:
     """Train a model on the rows that checks gathered; it becomes champion if the gate says yes.
 
-    Base, champion and candidate are measured on the same held-out texts and prompts. The model is kept in
+    Base, champion and candidate are measured on the same held-out texts and prompts; with --task relevance two
+    baselines, champion and candidate on the same held-out pairs. The model is kept in
     .shopmon/models/ with its card and the rows it was made from, whatever the gate says.
     """
     with quiet_libraries():
@@ -126,6 +142,8 @@ def retrain(
                 seed=seed,
                 recipe=recipe,
                 general_text=general_text,
+                preset=preset,
+                split=split,
                 report_to=report_to or None,
                 resume=resume,
                 promote=promote,
@@ -159,7 +177,13 @@ def _say_how_to_go_on(project: Path | None, task: str) -> None:
     from shopmon.project import Project
 
     if any((Project.of(project).training / task).glob("*/checkpoints/step-*")):
-        write_error("\nThe training is kept up to its last checkpoint; go on with: shopmon retrain --resume\n")
+        write_error(
+            f"\nThe training is kept up to its last checkpoint; go on with: shopmon retrain{_task(task)} --resume\n"
+        )
+
+
+def _task(name: str) -> str:
+    return "" if name == "mlm" else f" --task {name}"
 
 
 def _show_training(result: TrainingResult, *, quiet: bool) -> None:

@@ -152,6 +152,10 @@ class Project:
         written = self.settings.retrain.general_text
         return self._path(written) if written else None
 
+    def address(self, written: str) -> str:
+        """Data as it is found from any folder: a path is made absolute, an address stays."""
+        return written if "://" in written else str(self._path(written).absolute())
+
     @property
     def prompts(self) -> Prompts:
         """What models are asked."""

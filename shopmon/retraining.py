@@ -42,6 +42,8 @@ def retrain(
     seed: int | None = None,
     recipe: str | None = None,
     general_text: str | Path | None = None,
+    preset: str | None = None,
+    split: str | None = None,
     report_to: Sequence[str] | None = None,
     resume: bool = False,
     promote: bool = False,
@@ -49,6 +51,8 @@ def retrain(
     progress: Callable[[TrainingProgress], None] | None = None,
 ) -> TrainingResult:
     """Train the project's model on the rows that checks gathered, and make it champion if the gate says yes.
+
+    With `task="relevance"`: a classifier of query and product, on the labelled pairs that `shopmon.toml` names.
 
     Whatever is left out is as the project's `shopmon.toml` says. `base` is a name on the hub, a folder, or `offline`;
     `resume` goes on with the newest training that was not finished, `promote` overrules the gate, on the record.
@@ -59,9 +63,9 @@ def retrain(
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     retrain(task="relevance", project=Project(Path(folder)))
+    ...     retrain(task="category", project=Project(Path(folder)))
     Traceback (most recent call last):
-    expectations.errors.ShopmonError: shopmon cannot train 'relevance' yet; it can train mlm. ...
+    expectations.errors.ShopmonError: shopmon cannot train 'category' yet; it can train mlm, relevance. ...
     """
     given = {name: value for name, value in locals().items() if name != "progress"}
     request = TrainingRequest(**given) if progress is None else TrainingRequest(**given, progress=progress)
@@ -172,6 +176,28 @@ def _masked_model(request: TrainingRequest, project: Project, model_id: str) -> 
     return result
 
 
+def _relevance(request: TrainingRequest, project: Project, model_id: str) -> TrainingResult:
+    from retrain import processes
+    from retrain.registry import Registry
+    from retrain.relevance import Asked, train
+    from shopmon.rooms import relevance_settings
+
+    result = train(
+        Asked(
+            request.applied_to_relevance(relevance_settings(project, request.preset)),
+            Registry(project.models),
+            work=project.training / "relevance",
+            cache=project.cache,
+            model_id=model_id,
+            resume=request.resume,
+            promote=request.promote,
+            progress=request.progress if is_first() else lambda _: None,
+        )
+    )
+    processes.end()
+    return result
+
+
 def _reviewed(request: TrainingRequest, project: Project) -> Reviewed:
     """What people decided about the rows so far: asked by the process that makes the plan, which holds it for all."""
     from monitor.reviews import Reviewed, reviewed
@@ -183,9 +209,9 @@ def _reviewed(request: TrainingRequest, project: Project) -> Reviewed:
         return reviewed(store.reviews.standing())
 
 
-TASKS: Mapping[str, Task] = {"mlm": _masked_model}
+TASKS: Mapping[str, Task] = {"mlm": _masked_model, "relevance": _relevance}
 """Name → how its model is trained."""
-_PLANNED = ("relevance", "category", "nli")
+_PLANNED = ("category", "nli")
 
 
 def _task(name: str) -> Task:
@@ -194,7 +220,8 @@ def _task(name: str) -> Task:
     known = ", ".join(TASKS)
     if name in _PLANNED:
         raise ShopmonError(
-            f"shopmon cannot train {name!r} yet; it can train {known}", advice="Leave out --task, or give --task mlm."
+            f"shopmon cannot train {name!r} yet; it can train {known}",
+            advice=f"Leave out --task, or give one of {known}.",
         )
     near = get_close_matches(name, TASKS, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else "Leave out --task for the masked language model."
@@ -253,8 +280,16 @@ def _recorded(run: TrainingRun, project: Project, begun: _Begun) -> Run:
         seconds=run.seconds,
         rows=rows,
         quarantined=0,
-        inputs=(Input(name=str(project.retraining), sha256=sha256, rows=rows, bytes=None),),
+        inputs=(Input(name=_learnt_from(run, project), sha256=sha256, rows=rows, bytes=None),),
         versions=versions,
         folder=str(folder) if folder else None,
         document=run.document(),
     )
+
+
+def _learnt_from(run: TrainingRun, project: Project) -> str:
+    """What a training read: the retraining set, or files of labelled pairs."""
+    if run.task == "mlm":
+        return str(project.retraining)
+    files = project.settings.retrain.relevance.data if isinstance(run.ended, Failure) else run.ended.data.parts
+    return ", ".join(files)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from expectations.errors import ProjectError
 from shopmon.project import Project
 
 if TYPE_CHECKING:
     from monitor.drift import DriftSettings
     from monitor.edge_cases import EdgeCaseSettings
     from monitor.evidently_report import EvidentlySettings
+    from retrain.classifier_settings import RelevanceSettings
     from retrain.settings import MlmSettings
 
 
@@ -75,7 +77,7 @@ def mlm_settings(project: Project) -> MlmSettings:
     from retrain.settings import GateSettings, MlmSettings, Objective, Training
 
     said = project.settings.retrain
-    elsewhere = {"base", "general_text", "objective", "prompts", "gate"}
+    elsewhere = {"base", "general_text", "objective", "prompts", "gate", "relevance"}
     return MlmSettings(
         base=project.base,
         words=project.words,
@@ -84,4 +86,64 @@ def mlm_settings(project: Project) -> MlmSettings:
         training=Training(**said.model_dump(exclude=elsewhere)),
         gate=GateSettings(**said.gate.model_dump()),
         general_text=project.general_text,
+    )
+
+
+def relevance_settings(project: Project, preset: str | None = None) -> RelevanceSettings:
+    """How a classifier of query and product is trained; `preset` takes the place of the project's.
+
+    Raises ProjectError for settings that contradict each other.
+    """
+    try:
+        return _relevance_settings(project, preset)
+    except ValueError as error:
+        raise ProjectError(
+            f"{project.file or project.folder}: [retrain.relevance]: {error}", advice="Correct it in shopmon.toml."
+        ) from error
+
+
+def _relevance_settings(project: Project, preset: str | None) -> RelevanceSettings:
+    from dataclasses import fields, replace
+
+    from retrain.classifier_settings import (
+        PRESETS,
+        BestBy,
+        ClassifierGateSettings,
+        ClassifierObjective,
+        ClassifierTraining,
+        Preset,
+        RelevanceSettings,
+        Weighting,
+    )
+    from retrain.pairs import Missing, PairSettings, Version
+    from retrain.splits import How, Leaks, SplitSettings
+
+    said, retrain = project.settings.retrain.relevance, project.settings.retrain
+    own = {one.name: getattr(said, one.name, None) for one in fields(ClassifierTraining)}
+    own |= {"bf16": retrain.bf16, "report_to": retrain.report_to}
+    recipe = PRESETS[Preset(preset or said.preset)]
+    training = replace(recipe, **{name: value for name, value in own.items() if value is not None})
+    pairs = PairSettings(
+        data=tuple(map(project.address, said.data)),
+        products=project.address(said.products) if said.products else None,
+        product_text=said.product_text,
+        classes=said.classes,
+        labels=said.labels,
+        grades=said.grades,
+        version=Version(said.version),
+        locales=said.locales,
+        missing_products=Missing(said.missing_products),
+        columns=project.columns.get("relevance", {}),
+    )
+    return RelevanceSettings(
+        base=project.base,
+        pairs=pairs,
+        split=SplitSettings(How(said.split), said.validation, said.held_out, training.seed, Leaks(said.leaks)),
+        objective=ClassifierObjective(Weighting(said.class_weights), said.focal_gamma, said.label_smoothing),
+        training=training,
+        gate=ClassifierGateSettings(**said.gate.model_dump()),
+        best_by=BestBy(said.best_by),
+        gains=said.gains,
+        baseline_rows=said.baseline_rows,
+        measured_rows=said.measured_rows,
     )

@@ -305,6 +305,57 @@ _SHOPMON_TOML = """\
 # champion_tolerance = 0.02
 # champion_mass = 0.01
 
+# A classifier of query and product (shopmon retrain --task relevance), from labelled pairs.
+[retrain.relevance]
+# Files of pairs, such as "pairs.parquet"; and, where they hold no product text, the file of products that they name.
+# data = []
+# products = "products.parquet"
+# Attributes that make up a product's text, in this order.
+# product_text = ["title"]
+# From best to worst; and what is read of the Shopping Queries Dataset ("small", "large").
+# classes = ["E", "S", "C", "I"]
+# version = "all"
+# locales = []
+# How a label is written, and its class: {{ good = "E" }}. Or each class's least grade: {{ E = 3.0, S = 2.0, I = 1.0 }}.
+# And what finding a class is worth: {{ E = 1.0, S = 0.1, I = 0.0 }}; otherwise as the Shopping Queries Dataset has it.
+# labels = {{}}
+# grades = {{}}
+# gains = {{}}
+# Pairs whose product is missing: "refuse" or "drop".
+# missing_products = "refuse"
+# How pairs are dealt ("hash", "stratified", "published"), the shares (0-1) that choose the weights and that measure,
+# and what becomes of texts on two sides ("drop").
+# split = "grouped"
+# validation = 0.1
+# held_out = 0.1
+# leaks = "refuse"
+# A published recipe, or "esci-ce"; and what differs from it.
+# preset = "liyuan"
+# epochs = 2.0
+# steps = 300
+# batch_size = 16
+# learning_rate = 2e-5
+# warmup = 0.0
+# weight_decay = 0.0
+# max_length = 512
+# evaluations = 1.0
+# evaluate_every = 100
+# patience = 5
+# seed = 42
+# Against classes of unlike size ("balanced"; 2.0) and doubtful labels (0.1), and by what the best weights are chosen.
+# class_weights = "none"
+# focal_gamma = 0.0
+# label_smoothing = 0.0
+# best_by = "macro_f1"
+# baseline_rows = 20000
+# measured_rows = 20000
+
+# How much better (0-1) than baselines and champion it must be, and how much worse a class may be; false leaves one out.
+[retrain.relevance.gate]
+# macro_f1 = 0.001
+# ndcg = 0.001
+# class_f1 = 0.02
+
 [store]
 # The record of runs. For a team: "postgresql+psycopg://host/database"; put an address with a password
 # into the environment variable SHOPMON_STORE_URL instead, which wins.

@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from expectations.errors import ShopmonError
 from retrain.settings import OFFLINE, Recipe
 from shopmon.project import Project
 
 if TYPE_CHECKING:
+    from retrain.classifier_settings import ClassifierTraining, RelevanceSettings
     from retrain.results import TrainingProgress
     from retrain.settings import MlmSettings, Training
+
+    AnyTraining = TypeVar("AnyTraining", Training, ClassifierTraining)
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
 """What a training can tell, beside metrics.jsonl; each an extra."""
@@ -27,22 +30,26 @@ class TrainingRequest:
     """What to train, and how; None means: as the project says."""
 
     task: str = "mlm"
-    """Which model: `mlm`, the masked language model."""
+    """Which model: `mlm`, the masked language model, or `relevance`, the classifier of query and product."""
     base: str | Path | None = None
     """A name on the hub, a folder, or `offline`."""
     steps: int | None = None
     """Steps at most."""
     epochs: float | None = None
-    """Passes over the positive rows, instead of steps."""
+    """Passes over the rows that are learnt from, instead of steps."""
     batch_size: int | None = None
     """Rows of a step, over all processes."""
     learning_rate: float | None = None
     seed: int | None = None
     """The same seed, data and machine give the same weights."""
     recipe: str | None = None
-    """`full`, `plain` or `plain_all`."""
+    """`full`, `plain` or `plain_all`; of `mlm` alone."""
     general_text: str | Path | None = None
-    """A file of general text."""
+    """A file of general text; of `mlm` alone."""
+    preset: str | None = None
+    """`liyuan` or `esci-ce`, a published recipe; of `relevance` alone."""
+    split: str | None = None
+    """`grouped`, `hash`, `stratified` or `published`: how labelled pairs are dealt; of `relevance` alone."""
     report_to: Sequence[str] | None = None
     """Some of `tensorboard`, `mlflow`, `wandb`."""
     resume: bool = False
@@ -62,6 +69,12 @@ class TrainingRequest:
                 f"a training that goes on keeps the settings it began with, and {', '.join(said)} was given",
                 advice="Leave it out to go on, or leave out resume to begin a new training.",
             )
+        for name in (one for task, names in _ONLY.items() if task != self.task for one in names):
+            if getattr(self, name) is not None:
+                owner = next(task for task, names in _ONLY.items() if name in names)
+                raise ShopmonError(
+                    f"{name} belongs to the task {owner}, and {self.task} was asked for", advice="Leave it out."
+                )
         for name, least in (("steps", 1), ("batch_size", 1), ("seed", 0)):
             _check(name, getattr(self, name), f"a whole number of {least} or more", _whole(least))
         for name in ("epochs", "learning_rate"):
@@ -71,6 +84,8 @@ class TrainingRequest:
         for name, values, known in (
             ("recipe", [self.recipe], [*Recipe]),
             ("report_to", self.report_to or (), TRACKERS),
+            ("preset", [self.preset], ["liyuan", "esci-ce"]),
+            ("split", [self.split], ["grouped", "hash", "stratified", "published"]),
         ):
             for value in values:
                 _check(name, value, f"one of {', '.join(known)}", known.__contains__)
@@ -86,7 +101,18 @@ class TrainingRequest:
             changes["objective"] = replace(settings.objective, recipe=Recipe(self.recipe))
         return replace(settings, **changes)
 
-    def _applied(self, training: Training) -> Training:
+    def applied_to_relevance(self, settings: RelevanceSettings) -> RelevanceSettings:
+        """The same for the classifier; the preset is in the settings already."""
+        from retrain.splits import How
+
+        training = self._applied(settings.training)
+        split = replace(settings.split, seed=training.seed)
+        if self.split is not None:
+            split = replace(split, how=How(self.split))
+        base = settings.base if self.base is None else _place(self.base)
+        return replace(settings, base=base, training=training, split=split)
+
+    def _applied(self, training: AnyTraining) -> AnyTraining:
         said = {name: getattr(self, name) for name in _TRAINING if getattr(self, name) is not None}
         if "report_to" in said:
             said["report_to"] = tuple(dict.fromkeys(said["report_to"]))
@@ -95,6 +121,8 @@ class TrainingRequest:
         return replace(training, **said)
 
 
+_ONLY = {"mlm": ("recipe", "general_text"), "relevance": ("preset", "split")}
+"""Task → what can be asked of it alone."""
 _SETTINGS = tuple(
     one.name for one in fields(TrainingRequest) if one.default is None and one.name not in ("task", "project")
 )

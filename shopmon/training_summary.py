@@ -26,7 +26,7 @@ MOST_NOTES, MOST_RULES = 4, 8
 """Notes and rules shown; more are in training.json and lineage.parquet."""
 _LABEL = 11
 """Columns of what stands before a line."""
-_ROLES = (Role.BASE, Role.CHAMPION, Role.CANDIDATE)
+_ROLES = (Role.BASE, Role.TFIDF, Role.FROZEN, Role.CHAMPION, Role.CANDIDATE)
 _TEXTS = (
     (TextSet.RETRAINING, "held-out positive rows"),
     (TextSet.PROJECT, "the project's text"),
@@ -129,15 +129,27 @@ def _went_in(result: TrainingResult) -> Iterator[tuple[str, Text]]:
 def _data(result: TrainingResult) -> Text:
     used = result.data
     text = Text(f"{rows_text(sum(used.rows.values()))} to learn from{_counts(used.rows)}")
+    if used.validation:
+        text.append(f"; {sum(used.validation.values()):,} to choose the weights")
     if used.held_out:
         text.append(f"; {sum(used.held_out.values()):,} held out")
+    if used.split:
+        text.append(f"\nsplit: {inert(used.split)}", "dim")
     if used.general:
         text.append(f"\n{used.general:,} passages of {inert(used.general_source) or 'general text'}")
     if used.set_aside:
         text.append(f"\n{rows_text(used.set_aside)} set aside: they answer a prompt of the gate", "dim")
+    if said := _left_out(used):
+        text.append(f"\nleft out: {said}", "dim")
     if said := _reviewed(used):
         text.append(f"\nby people: {said}", "dim")
     return text
+
+
+def _left_out(used: DataUsed) -> str:
+    """Labelled rows that were not used, and why."""
+    counts = {"without a label or a text": used.incomplete, "that stand where it is measured as well": used.leaked}
+    return ", ".join(f"{rows_text(count)} {what}" for what, count in counts.items() if count)
 
 
 def _reviewed(used: DataUsed) -> str:
@@ -173,7 +185,8 @@ def _training(result: TrainingResult) -> Text:
 def _measures(result: TrainingResult, width: int) -> Iterator[RenderableType]:
     """Base, champion and candidate side by side, as far as they were measured."""
     roles = [role for role in _ROLES if role in result.measures]
-    rows = [*_mass_rows(result.measures, roles), *_text_rows(result.measures, roles)]
+    measured = (_mass_rows, _text_rows, _class_rows)
+    rows = [row for each in measured for row in each(result.measures, roles)]
     if not rows:
         return
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
@@ -204,6 +217,29 @@ def _text_rows(measures: Mapping[Role, Measures], roles: Sequence[Role]) -> Iter
         found = [measures[role].texts.get(texts) for role in roles]
         if any(found):
             yield f"perplexity on {where}", [one.perplexity if one else None for one in found]
+
+
+def _class_rows(measures: Mapping[Role, Measures], roles: Sequence[Role]) -> Iterator[_Row]:
+    """A classifier's figures; then the F1 of each class."""
+    found = [measures[role].classification for role in roles]
+    there = [one for one in found if one]
+    if not there:
+        return
+    for name, says in _FIGURES:
+        yield says, [getattr(one, name) if one else None for one in found]
+    for by in dict.fromkeys(by for one in there for by in one.ranking):
+        yield f"nDCG, gains {inert(by)}", [one.ranking[by].ndcg if one and by in one.ranking else None for one in found]
+    for label in dict.fromkeys(each.label for one in there for each in one.classes):
+        known = [{each.label: each.f1 for each in one.classes} if one else {} for one in found]
+        yield f"F1 of class {inert(label)}", [one.get(label) for one in known]
+
+
+_FIGURES = (
+    ("loss", "loss (nats per row)"),
+    ("accuracy", "accuracy"),
+    ("macro_f1", "F1, mean of the classes"),
+    ("calibration_error", "expected calibration error"),
+)
 
 
 # --- the gate ---------------------------------------------------------------------------------------------------------
@@ -304,6 +340,10 @@ def _kept(result: TrainingResult, here: Path) -> Iterator[tuple[str, Text]]:
 
 def _next(result: TrainingResult) -> str:
     name = inert(result.model_id)
+    if result.task != "mlm" and (result.promoted or result.gate.passed):
+        undo = f"; to take it back: shopmon models rollback --task {inert(result.task)}"
+        promote = f"; to make it champion: shopmon models promote {name}"
+        return f"read its card: README.md in its folder{undo if result.promoted else promote}"
     if result.promoted or result.gate.passed:
         undo = "; to take it back: shopmon models rollback" if result.promoted else f": shopmon models promote {name}"
         return f'see what it says: shopmon words "… [MASK]"{undo}'
@@ -340,7 +380,7 @@ def models_table(models: Sequence[Registered], *, width: int) -> RenderableType:
     return Group(table, Text(legend, "dim"))
 
 
-_WIDTHS = {"  model": 24, "task": 4, "gate": 8, "when": 16, "unwanted": 8, "general": 7}
+_WIDTHS = {"  model": 24, "task": 9, "gate": 8, "when": 16, "unwanted": 8, "general": 7}
 
 
 def _model_cells(model: Registered, when: bool) -> list[Text]:

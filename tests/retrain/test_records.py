@@ -193,7 +193,10 @@ def test_a_record_without_a_version_is_refused() -> None:
         (lambda told: told.update(notes="x"), "notes is 'x', and not an array"),
         (lambda told: told.update(notes=[1]), "notes.0 is 1, and not a text"),
         (lambda told: told.update(measures=[]), r"measures is \[\], and not an object"),
-        (lambda told: told["measures"].update(loser={}), "measures is 'loser', and not one of base, champion"),
+        (
+            lambda told: told["measures"].update(loser={}),
+            "measures is 'loser', and not one of base, tfidf, frozen, champion",
+        ),
         (
             lambda told: told["measures"]["base"]["texts"]["general"].update(loss=None),
             "base.texts.general.loss is None",

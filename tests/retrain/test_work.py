@@ -32,7 +32,7 @@ def test_a_training_goes_on_with_what_it_began_with(tmp_path: Path) -> None:
     texts = ["Warm.", "\u2028 and “light”", ""]
     with begin_work(tmp_path, FIRST, SETTINGS, ["1.parquet"], texts, REVIEWED) as begun:
         pass
-    with resume_work(tmp_path) as resumed:
+    with resume_work(tmp_path, MlmSettings) as resumed:
         assert resumed.settings == SETTINGS == begun.settings
         assert (resumed.model_id, resumed.parts, resumed.texts) == (FIRST, ("1.parquet",), tuple(texts))
         assert resumed.reviewed == REVIEWED == begun.reviewed
@@ -46,7 +46,7 @@ def test_a_training_that_began_before_rows_could_be_relabelled_goes_on_with_what
     plan["excluded"] = plan.pop("reviewed")["rejected"]
     del plan["settings"]["training"]["only_accepted"]
     (begun.folder / work.PLAN).write_text(json.dumps(plan), encoding="utf-8")
-    with resume_work(tmp_path) as resumed:
+    with resume_work(tmp_path, MlmSettings) as resumed:
         assert resumed.reviewed == Reviewed(rejected=REVIEWED.rejected)
         assert resumed.settings == SETTINGS
 
@@ -55,7 +55,7 @@ def test_the_newest_training_goes_on(tmp_path: Path) -> None:
     for name in (SECOND, FIRST):
         with begin_work(tmp_path, name, SETTINGS, [], [], Reviewed()):
             pass
-    with resume_work(tmp_path) as resumed:
+    with resume_work(tmp_path, MlmSettings) as resumed:
         assert resumed.model_id == SECOND
 
 
@@ -63,20 +63,20 @@ def test_a_training_that_is_done_is_not_resumed(tmp_path: Path) -> None:
     with begin_work(tmp_path, FIRST, SETTINGS, [], [], Reviewed()) as begun:
         begun.done()
     with pytest.raises(ShopmonError, match="no unfinished training"):
-        resume_work(tmp_path)
+        resume_work(tmp_path, MlmSettings)
 
 
 def test_a_folder_without_a_plan_is_no_training(tmp_path: Path) -> None:
     (tmp_path / FIRST).mkdir()
     with pytest.raises(ShopmonError, match="no unfinished training"):
-        resume_work(tmp_path)
+        resume_work(tmp_path, MlmSettings)
 
 
 def test_two_processes_do_not_train_the_same(tmp_path: Path) -> None:
     begun = begin_work(tmp_path, FIRST, SETTINGS, [], [], Reviewed())
     with begun, pytest.raises(ShopmonError, match="goes on in another process"):
-        resume_work(tmp_path)
-    with resume_work(tmp_path) as resumed:
+        resume_work(tmp_path, MlmSettings)
+    with resume_work(tmp_path, MlmSettings) as resumed:
         assert resumed.model_id == FIRST
 
 
@@ -89,7 +89,7 @@ def test_a_damaged_plan_is_told_and_its_folder_let_go(tmp_path: Path, plan: str)
     (begun.folder / work.PLAN).write_bytes(plan.encode("latin-1"))
     for _ in range(2):  # the second time, nobody holds the lock
         with pytest.raises(ShopmonError, match=r"the plan of the training in .* is damaged"):
-            resume_work(tmp_path)
+            resume_work(tmp_path, MlmSettings)
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -104,4 +104,4 @@ def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (begun.folder / "lock").unlink()
     (begun.folder / "lock").mkdir()
     with pytest.raises(ShopmonError, match="cannot be written"):
-        resume_work(tmp_path)
+        resume_work(tmp_path, MlmSettings)

@@ -286,7 +286,7 @@ def harm(name: str, at: int) -> None:
         "after rotating": lambda: nth(checkpoints, "rotate", at, after=die),
         "before registering": lambda: nth(mlm, "_registered", at, before=die_now),
         "while it registers": lambda: nth(mlm, "model_card", at, before=die_now),
-        "before it is champion": lambda: nth(mlm, "_promoted", at, before=die_now),
+        "before it is champion": lambda: nth(mlm, "promoted", at, before=die_now),
         "before it is done": lambda: nth(mlm.Work, "done", at, before=die_now),
         "disk call": lambda: each_disk_call(at, die),
         "full at fsync": lambda: nth(os, "fsync", at, before=full),

@@ -128,7 +128,7 @@ def test_what_cannot_run_ends_with_2_and_one_message_on_standard_error(typed, to
     ("line", "code"),
     [
         ("retrain --json", 2),  # nothing has been gathered in an empty folder
-        ("retrain --json --task relevance", 2),
+        ("retrain --json --task category", 2),
         ("retrain --json --steps none", 2),
         ("retrain --json --nothing", 2),
         ("retrain --json --project nowhere", 2),

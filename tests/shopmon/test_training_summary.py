@@ -256,6 +256,8 @@ def described(schema):
     while "properties" not in schema:
         if "$ref" in schema:
             schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+        elif "oneOf" in schema:  # null is the other one
+            schema = schema["oneOf"][0]
         else:
             schema = schema["items"] if "items" in schema else schema["additionalProperties"]
     return schema["properties"]

@@ -1,0 +1,150 @@
+"""How is a classifier trained, and when is it good enough?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from retrain.classification_measures import ESCI, GAINS
+from retrain.pairs import PairSettings
+from retrain.settings import HUB_BASE
+from retrain.splits import SplitSettings
+
+
+class Weighting(StrEnum):
+    """How much a row counts, by its class."""
+
+    NONE = "none"
+    BALANCED = "balanced"
+    """Each class counts as much as every other: a row by the inverse of its class's share (King and Zeng, 2001)."""
+
+
+class BestBy(StrEnum):
+    """By which figure on the validation rows the best weights of a training are chosen."""
+
+    LOSS = "loss"
+    MACRO_F1 = "macro_f1"
+    NDCG = "ndcg"
+
+
+@dataclass(frozen=True)
+class ClassifierTraining:
+    """How long and how fast a classifier learns. The defaults are those of LiYuan/amazon-query-product-ranking."""
+
+    steps: int | None = None
+    """Steps at most; None: `epochs` over the training rows."""
+    epochs: float = 2.0
+    """Passes over the training rows, where `steps` says nothing."""
+    batch_size: int = 16
+    """Rows of a step, over all processes."""
+    learning_rate: float = 2e-5
+    """Of AdamW, at its highest; the offline base, a third of DistilBERT's size, learns best at about 1e-4."""
+    weight_decay: float = 0.0
+    warmup: float = 0.0
+    """Share of the steps over which the learning rate grows from 0; afterwards it falls linearly to 0."""
+    max_grad_norm: float = 1.0
+    """Gradients of a longer norm are shortened to it."""
+    max_length: int = 512
+    """Tokens of query and product together; what is longer is cut at the end of the longer one."""
+    evaluations: float = 1.0
+    """Evaluations in an epoch, each with a checkpoint."""
+    evaluate_every: int | None = None
+    """Steps between two evaluations; None: as `evaluations` says."""
+    patience: int = 5
+    """Evaluations without a better one after which the training stops."""
+    eval_rows: int = 5_000
+    """Validation rows that are measured on the way at most, whole groups of them."""
+    bf16: bool | None = None
+    """Whether to compute in bfloat16; None: where the hardware has it."""
+    seed: int = 42
+    """The same seed, data and machine give the same weights."""
+    report_to: tuple[str, ...] = ()
+    """tensorboard, mlflow or wandb: told by the Trainer, beside metrics.jsonl."""
+
+
+class Preset(StrEnum):
+    """A published recipe."""
+
+    LIYUAN = "liyuan"
+    """LiYuan/amazon-query-product-ranking: DistilBERT, 2 epochs, 16 rows, 2e-5, linear, seed 42."""
+    ESCI_CE = "esci-ce"
+    """sllawlis/all-distilroberta-ce-esci: 3 epochs, 32 rows, 5e-5, 10 % warm-up, 512 tokens, ten looks an epoch."""
+
+
+PRESETS: Mapping[Preset, ClassifierTraining] = {
+    Preset.LIYUAN: ClassifierTraining(),
+    Preset.ESCI_CE: ClassifierTraining(
+        epochs=3.0,
+        batch_size=32,
+        learning_rate=5e-5,
+        weight_decay=0.01,
+        warmup=0.1,
+        evaluations=10.0,
+        patience=30,
+    ),
+}
+"""Each as its card tells it; what a card does not tell is as AdamW and the Trainer have it."""
+
+
+@dataclass(frozen=True)
+class ClassifierObjective:
+    """What is minimised: cross-entropy, changed where classes are of unlike size or labels are doubtful."""
+
+    class_weights: Weighting = Weighting.NONE
+    """Against the imbalance of classes; the published recipes do without."""
+    focal_gamma: float = 0.0
+    """Exponent by which rows that are recognised already count less (Lin et al., Focal Loss, 2017); 0: none."""
+    label_smoothing: float = 0.0
+    """Share of a label (0–1) that is spread over all classes (Szegedy et al., 2016); 0: none."""
+
+
+@dataclass(frozen=True)
+class ClassifierGateSettings:
+    """What a candidate must reach to become champion; None leaves a check out."""
+
+    macro_f1: float | None = 0.001
+    """How much better (0–1) than the better baseline, and than the champion, the macro-averaged F1 must be."""
+    ndcg: float | None = 0.001
+    """The same of the nDCG, by the first set of gains."""
+    class_f1: float | None = 0.02
+    """How much lower (0–1) than the champion's, or else the better baseline's, the F1 of a class may be: chance."""
+
+
+@dataclass(frozen=True)
+class RelevanceSettings:
+    """The training of a classifier of query and product, whole."""
+
+    base: str = HUB_BASE
+    """A name on the hub, a folder, or `offline`."""
+    pairs: PairSettings = field(default_factory=PairSettings)
+    split: SplitSettings = field(default_factory=SplitSettings)
+    objective: ClassifierObjective = field(default_factory=ClassifierObjective)
+    training: ClassifierTraining = field(default_factory=ClassifierTraining)
+    gate: ClassifierGateSettings = field(default_factory=ClassifierGateSettings)
+    best_by: BestBy = BestBy.MACRO_F1
+    gains: Mapping[str, float] = field(default_factory=dict)
+    """Class → what finding it is worth; empty: those of the Shopping Queries Dataset, or from 1 evenly down to 0."""
+    baseline_rows: int = 20_000
+    """Training rows that the baselines learn from at most."""
+    measured_rows: int = 20_000
+    """Held-out rows that every model is measured on at most, whole groups of them."""
+
+    @property
+    def all_gains(self) -> Mapping[str, Mapping[str, float]]:
+        """Name → class → gain; the first set is the one that the gate asks.
+
+        >>> list(RelevanceSettings().all_gains), RelevanceSettings(pairs=PairSettings(classes=("a", "b"))).all_gains
+        (['esci', 'esci_official_script'], {'even': {'a': 1.0, 'b': 0.0}})
+        """
+        classes = self.pairs.classes
+        if self.gains:
+            return {"own": dict(self.gains)}
+        if set(classes) == set(ESCI):
+            return GAINS
+        last = len(classes) - 1
+        return {"even": {label: 1 - at / last for at, label in enumerate(classes)}}
+
+    def __post_init__(self) -> None:
+        if self.gains and set(self.gains) != set(self.pairs.classes):
+            raise ValueError(f"gains are of {list(self.gains)}, and the classes are {list(self.pairs.classes)}")

@@ -1,0 +1,68 @@
+"""What do the recipes of all models have in common, once they know their rows?"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from retrain.checkpoints import Checkpoint
+from retrain.metrics import FILE_NAME, Metrics
+from retrain.registry import Registered, Registry
+from retrain.results import Gate, TrainingResult
+from retrain.training import Told
+
+_VERSIONS = ("shopmon", "torch", "transformers", "tokenizers", "datasets", "accelerate", "safetensors")
+
+
+def versions(*more: str) -> dict[str, str]:
+    """Package → version, of those that a training stands on."""
+    return {name: version(name) for name in (*_VERSIONS, *more)}
+
+
+def kept_model(registry: Registry, task: str, model_id: str) -> Registered | None:
+    """The model, if the training was killed when it was registered already."""
+    return next((one for one in registry.models(task) if one.model_id == model_id), None)
+
+
+def promoted(registry: Registry, result: TrainingResult) -> None:
+    """Let a model take the champion's place if it may, and say by whom."""
+    if result.forced:
+        registry.promote(result.model_id, task=result.task, by="person", reason=_failures(result.gate))
+    elif result.promoted:
+        registry.promote(result.model_id, task=result.task, by="gate", reason="every check was passed")
+
+
+def _failures(gate: Gate) -> str:
+    return "although the gate said no to " + ", ".join(check.name for check in gate.failed)
+
+
+def first_line(metrics: Metrics, resume: Checkpoint | None, values: Mapping[str, Any]) -> None:
+    """Begin the file of metrics, or forget what a training that goes on will tell again."""
+    if resume is not None:
+        metrics.go_on_from(resume.step)
+        return
+    metrics.file.unlink(missing_ok=True)
+    metrics.begin(**values)
+
+
+def tell(metrics: Metrics, now: Told) -> None:
+    """One line of what some steps cost."""
+    metrics.train(
+        now.step,
+        loss=now.loss,
+        parts=dict(now.parts),
+        learning_rate=now.learning_rate,
+        tokens=now.tokens,
+        tokens_per_second=round(now.tokens_per_second, 1),
+        seconds=round(now.seconds, 3),
+    )
+
+
+def keep_metrics(work: Path, folder: Path) -> None:
+    """Copy what a training told while it ran into the model's folder."""
+    (folder / FILE_NAME).write_bytes((work / FILE_NAME).read_bytes())
+    if (work / "tensorboard").is_dir():
+        shutil.copytree(work / "tensorboard", folder / "tensorboard")
