@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from retrain.loading import MaskedModel
     from retrain.word_scores import Answered, Mass, RankedWord, TopWords, WordScore
 
+# Torch's threads wait for each other by spinning: where other programs run, an answer takes three times as long. It is
+# read once, when torch is loaded, by whichever function comes first.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 TOP, OF = 10, 1_000
 """Words at each end of the list, and how long the list is: the likeliest words, as in the plot of the hackathon."""
 MOST_MODELS = 5
@@ -109,8 +113,6 @@ def _shares(
 @st.cache_resource(max_entries=MOST_MODELS + 1, show_spinner="Loading the model …")
 def _loaded(weights: str, _folder: Path) -> MaskedModel:
     """The model in a folder, once its weights were held against what its training wrote down."""
-    # Torch's threads wait for each other by spinning: where other programs run, an answer takes three times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # it is read once, when torch is loaded
     from retrain.loading import load_masked_lm
     from retrain.weights import weights_sha256
 
