@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from dashboards.shop import PROJECT_VARIABLE
 
 from .example_projects import copied, demo_with_models
-from .pages import APP, start
+from .pages import APP, go_to, start
 
 HERE = Path(__file__).parent
 MADE = {"demo", "hostile_shop"}
@@ -70,16 +70,26 @@ def configured() -> Iterator[None]:
 Show = Callable[..., AppTest]
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which nothing was done."""
+    folder = tmp_path_factory.mktemp("empty")
+    (folder / "shopmon.toml").touch()
+    return folder
+
+
 @pytest.fixture
-def show(monkeypatch: pytest.MonkeyPatch) -> Show:
+def show(monkeypatch: pytest.MonkeyPatch, empty: Path) -> Show:
     """Opens a page of a project."""
 
     def opened(project: Path, page: str = "overview") -> AppTest:
+        monkeypatch.setenv(PROJECT_VARIABLE, str(empty))
+        app = start()  # pages are known once one was shown, and here that takes no time
         if (project / "shopmon.toml").exists():
             monkeypatch.setenv(PROJECT_VARIABLE, str(project))
         else:  # as `shopmon dashboard` starts it there
-            monkeypatch.delenv(PROJECT_VARIABLE, raising=False)
+            monkeypatch.delenv(PROJECT_VARIABLE)
             monkeypatch.chdir(project)
-        return start(page)
+        return go_to(app, page)
 
     return opened

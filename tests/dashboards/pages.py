@@ -34,10 +34,9 @@ TAGS = {"div", "span", "b", "br", "mark", "code", "table", "thead", "tbody", "tr
 ATTRIBUTES = {"class", "style", "title", "dir", "role", "aria-label", "tabindex"}
 
 
-def start(page: str = "overview") -> AppTest:
-    """The app, on a page."""
-    app = AppTest.from_file(APP, default_timeout=SECONDS).run()
-    return app if page == "overview" else go_to(app, page)
+def start() -> AppTest:
+    """The app, on its first page."""
+    return AppTest.from_file(APP, default_timeout=SECONDS).run()
 
 
 def go_to(app: AppTest, page: str) -> AppTest:
