@@ -138,7 +138,7 @@ def rows(shop: Shop, rule: str, batches: Sequence[BatchFigures]) -> None:
     found = reading.run(shop, batch.run_id)
     told_of: list[dict[str, Any]] = found.document.get("expectations", [])
     asked: dict[str, Any] = next((one for one in told_of if one.get("id") == rule), {})
-    file = reading.artifact(found, "quarantine")
+    file = reading.artifact(shop, found, "quarantine")
     if file is None:
         _without_quarantine(shop, batch, reading.was_written(found, "quarantine"))
     else:

@@ -48,11 +48,11 @@ def body(shop: Shop) -> None:
         effects(section)
     with told():
         column = chosen_column(section)
-        one_column(found, section, column)
+        one_column(shop, found, section, column)
     with told():
         concept(section)
     with told():
-        evidently(found, batch)
+        evidently(shop, found, batch)
 
 
 def _about_values(figure: ColumnFigures) -> bool:
@@ -156,7 +156,7 @@ def chosen_column(section: Mapping[str, Any]) -> str:
     return st.selectbox("Column", names, key="column") or names[0]
 
 
-def one_column(found: Run, section: Mapping[str, Any], column: str) -> None:
+def one_column(shop: Shop, found: Run, section: Mapping[str, Any], column: str) -> None:
     """The verdict on one column, both sides of it, where the change sits, and rows that show it."""
     of_column = [one for one in section["columns"] if one["column"] == column]
     whole = [one for one in of_column if one["segment"] is None]
@@ -165,7 +165,7 @@ def one_column(found: Run, section: Mapping[str, Any], column: str) -> None:
             verdict(one)
     left, right = st.columns(2)
     with left, told():
-        spread(found, column)
+        spread(shop, found, column)
     with right:
         word_rates(whole)
         segments(of_column)
@@ -195,9 +195,9 @@ def verdict(one: Mapping[str, Any]) -> None:
 # --- both sides -------------------------------------------------------------------------------------------------------
 
 
-def spread(found: Run, column: str) -> None:
+def spread(shop: Shop, found: Run, column: str) -> None:
     """Reference beside batch: a histogram, or the most frequent values."""
-    file = reading.artifact(found, "distributions")
+    file = reading.artifact(shop, found, "distributions")
     if file is None:
         inert_text.note(
             "plain",
@@ -340,9 +340,9 @@ def concept(section: Mapping[str, Any]) -> None:
     )  # fmt: skip
 
 
-def evidently(found: Run, batch: BatchFigures) -> None:
+def evidently(shop: Shop, found: Run, batch: BatchFigures) -> None:
     """Evidently's own report of the same two samples, embedded when it is asked for."""
-    file = reading.artifact(found, "drift")
+    file = reading.artifact(shop, found, "drift")
     if file is None:
         return
     st.subheader("Evidently's report", anchor=False)

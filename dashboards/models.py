@@ -152,7 +152,7 @@ def told_by(named: Named) -> Told:
 
 def told_so_far(training: Unfinished) -> Told:
     """What a training told that is not done; read anew each time, for it goes on."""
-    return Told("now", training.model_id, told(training.metrics))
+    return Told(f"now ({training.model_id[-6:]})", training.model_id, told(training.metrics))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -89,13 +89,14 @@ def _lines(
 # --- a run's folder ---------------------------------------------------------------------------------------------------
 
 
-def artifact(found: Run, name: str) -> Path | None:
-    """A file that a check wrote, where it is now; None if it wrote none, or if it was removed since."""
+def artifact(shop: Shop, found: Run, name: str) -> Path | None:
+    """A file that a check wrote, also if the project was moved since; None if there is none, or none any more."""
     written = found.document.get("artifacts") or {}
     if not isinstance(written, Mapping) or name not in written:
         return None
     path = Path(str(written[name]))
-    return path if path.exists() else None
+    moved = shop.project.runs / found.run_id / path.name
+    return next((place for place in (path, moved) if place.is_file()), None)
 
 
 def was_written(found: Run, name: str) -> bool:

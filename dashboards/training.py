@@ -46,7 +46,7 @@ def body(shop: Shop) -> None:
             )  # fmt: skip
     chosen = chosen_models(of_one_task(found))
     live = any(training.goes_on for training in open_ones)
-    st.fragment(curves, run_every=LIVE if live else None)(shop, chosen)
+    st.fragment(curves, run_every=LIVE if live else None)(shop, chosen, live)
     if chosen:
         with told():
             measures(chosen)
@@ -74,17 +74,19 @@ def chosen_models(found: Sequence[Named]) -> list[Named]:
     return [by_id[one] for one in picked]
 
 
-def curves(shop: Shop, chosen: Sequence[Named]) -> None:
+def curves(shop: Shop, chosen: Sequence[Named], live: bool) -> None:
     """Loss, perplexity, probabilities, rate and speed over the steps, of the chosen models and of what goes on now.
 
     It is run by itself, too: then nobody else would tell what went wrong.
     """
     with told():
-        _curves(shop, chosen)
+        _curves(shop, chosen, live)
 
 
-def _curves(shop: Shop, chosen: Sequence[Named]) -> None:
+def _curves(shop: Shop, chosen: Sequence[Named], live: bool) -> None:
     now = [training for training in going_on(shop) if training.goes_on]
+    if live and not now:  # it has ended: its model is on the page from now on
+        st.rerun()
     for training in now:
         done = training.step / training.steps if training.steps else 0.0
         seconds = (training.steps - training.step) * training.usual

@@ -54,6 +54,8 @@ def serving(project: Project, *, host: str = LOCAL, port: int | None = None, bro
     'http://127.0.0.1:8599'
     """
     switch_off()
+    if not host.strip():  # it would listen on every address there is
+        raise _unusable("no address", port or PORT, "the host is empty")
     chosen = _free(host, PORT) if port is None else _checked(host, port)
     shown = f"[{host}]" if ":" in host else host
     options = {"server.address": host, "server.port": str(chosen)}

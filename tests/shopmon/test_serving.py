@@ -238,3 +238,8 @@ def answered(url: str, server: subprocess.Popen[str]) -> str:
         except OSError:
             time.sleep(0.1)
     return "no answer"
+
+
+def test_an_empty_host_is_no_leave_to_listen_everywhere() -> None:
+    with pytest.raises(ShopmonError, match="the host is empty"):
+        serving(Project(Path("/shop")), host=" ")
