@@ -242,4 +242,4 @@ def answered(url: str, server: subprocess.Popen[str]) -> str:
 
 def test_an_empty_host_is_no_leave_to_listen_everywhere() -> None:
     with pytest.raises(ShopmonError, match="the host is empty"):
-        serving(Project(Path("/shop")), host=" ")
+        serving.serving(Project(Path("/shop")), host=" ")
