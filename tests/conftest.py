@@ -14,6 +14,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import settings
+
+# Machines are shared: how long an example takes says nothing of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # What is started in the background, as in many CI systems, ignores Ctrl-C, and so do its children: tests that press it
 # would wait for ever.
