@@ -334,8 +334,6 @@ def looking_at(folder: Path) -> Iterator[None]:
     from shopmon.telemetry import switch_off
 
     switch_off()
-    from streamlit.logger import set_log_level
-
     from shopmon.project import Project
 
     url = Project.of(folder).store_url
@@ -344,7 +342,7 @@ def looking_at(folder: Path) -> Iterator[None]:
         file.unlink()
     shutil.copy(folder / STORE, store)
     os.environ["SHOPMON_PROJECT"] = str(folder)
-    set_log_level(logging.ERROR)  # Streamlit warns that there is no server, each time
+    logging.disable(logging.WARNING)  # Streamlit warns that there is no server, each time
     logging.getLogger("shopmon.dashboard").addHandler(TROUBLES)
     yield
 
