@@ -13,7 +13,7 @@ from torch import Tensor
 
 from expectations.errors import ShopmonError
 from retrain.classification_measures import Floats
-from retrain.loading import best_device, check_folder, check_tokenizer, first_line, has_bf16, longest_of
+from retrain.loading import best_device, check_tokenizer, has_bf16, longest_of, pretrained
 from retrain.pair_steps import padded
 
 if TYPE_CHECKING:
@@ -106,36 +106,17 @@ def fresh_classifier(
 
 def _loaded(folder: Path, more: Mapping[str, Any]) -> tuple[Any, Any, list[str]]:
     """Model, tokenizer, and the names of weights that the folder lacks."""
-    check_folder(folder)
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-    from transformers.utils import logging as library
+    from transformers.utils.logging import set_verbosity_error
 
-    library.disable_progress_bar()  # type: ignore[no-untyped-call]
-    library.set_verbosity_error()  # type: ignore[no-untyped-call]  # that a head begins afresh is what is asked for
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        model, told = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-            dtype=torch.float32,
-            **more,
-        )
-    except Exception as error:  # a damaged file ends in a dozen different exceptions
-        raise ShopmonError(
-            f"the model in {folder} cannot be loaded: {first_line(error)}",
-            advice="Give a folder that save_pretrained wrote, with model.safetensors, config.json and a tokenizer.",
-        ) from error
+    set_verbosity_error()  # type: ignore[no-untyped-call]  # that a head begins afresh is what is asked for
+    model, tokenizer, missing = pretrained(folder, "AutoModelForSequenceClassification", **more)
     check_tokenizer(folder, tokenizer, model)
     if tokenizer.pad_token_id is None:
         raise ShopmonError(
             f"the tokenizer in {folder} has no token for padding",
             advice="Give an encoder such as distilbert-base-uncased.",
         )
-    missing = told["missing_keys"] if isinstance(told, dict) else told.missing_keys
-    return model, tokenizer, sorted(missing)
+    return model, tokenizer, missing
 
 
 @torch.inference_mode()

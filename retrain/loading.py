@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,30 +72,42 @@ def load_masked_lm(folder: Path, *, device: torch.device | None = None) -> Maske
     Only safetensors are read, and no code that comes with a model is run. Raises ShopmonError for a folder that is no
     such model: pickled weights, another kind of model, a tokenizer without a mask token, weights that do not fit.
     """
+    model, tokenizer, missing = pretrained(folder, "AutoModelForMaskedLM")
+    _check_head(folder, missing)
+    check_tokenizer(folder, tokenizer, model)
+    _check_mask(folder, tokenizer)
+    return MaskedModel(model.eval().to(device or best_device()), tokenizer, folder)
+
+
+def pretrained(folder: Path, kind: str, **more: Any) -> tuple[Any, Any, list[str]]:
+    """Model, tokenizer, and the names of the weights that the folder lacks; `kind` is a class of transformers.
+
+    From the folder alone, only from safetensors, in float32, and without running code of the model's. Raises
+    ShopmonError for what cannot be loaded so.
+    """
     check_folder(folder)
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
+    import transformers
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]  # a model is read in a second; what takes long is told by the command line
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        model, told = AutoModelForMaskedLM.from_pretrained(
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        model, told = getattr(transformers, kind).from_pretrained(
             folder,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
             dtype=torch.float32,
+            **more,
         )
     except Exception as error:  # a damaged file ends in a dozen different exceptions
         raise ShopmonError(
             f"the model in {folder} cannot be loaded: {first_line(error)}",
             advice="Give a folder that save_pretrained wrote, with model.safetensors, config.json and a tokenizer.",
         ) from error
-    _check_head(folder, told)
-    check_tokenizer(folder, tokenizer, model)
-    _check_mask(folder, tokenizer)
-    return MaskedModel(model.eval().to(device or best_device()), tokenizer, folder)
+    missing = told["missing_keys"] if isinstance(told, dict) else told.missing_keys
+    return model, tokenizer, sorted(missing)
 
 
 def check_folder(folder: Path) -> None:
@@ -121,8 +134,7 @@ def first_line(error: BaseException) -> str:
     return said.splitlines()[0] if said else type(error).__name__
 
 
-def _check_head(folder: Path, told: Any) -> None:
-    missing = sorted(told["missing_keys"] if isinstance(told, dict) else told.missing_keys)
+def _check_head(folder: Path, missing: Sequence[str]) -> None:
     if missing:
         raise ShopmonError(
             f"{folder} is no masked language model: its weights lack {missing[0]}"

@@ -52,9 +52,9 @@ from retrain.metrics import FILE_NAME, Metrics, plain
 from retrain.model_card import model_card
 from retrain.objective import Learner
 from retrain.prompts import TEXT, asked, check_prompts, is_answer
-from retrain.recipe import first_line, keep_metrics, kept_model, promoted, tell, versions
-from retrain.records import from_document, write
-from retrain.registry import Registered, Registry
+from retrain.recipe import effort, finished, first_line, keep_metrics, kept_model, promoted, tell, verdict, versions
+from retrain.records import write
+from retrain.registry import Registry
 from retrain.results import (
     BaseUsed,
     DataUsed,
@@ -128,18 +128,9 @@ def train(asked_for: Asked) -> TrainingResult:
                 project_texts=work.texts,
                 reviewed=work.reviewed,
             )
-            result = _finished(begun, kept, work) if kept else _trained(begun, work)
+            result = finished(begun.registry, kept, work) if kept else _trained(begun, work)
         processes.together()
         return result
-
-
-def _finished(asked_for: Asked, kept: Registered, work: Work[MlmSettings]) -> TrainingResult:
-    """What was left to do of a training whose model is in the registry."""
-    result = from_document(kept.document)
-    if processes.is_first():
-        promoted(asked_for.registry, result)
-        work.done()
-    return result
 
 
 def _work(asked_for: Asked) -> Work[MlmSettings]:
@@ -173,20 +164,10 @@ def _trained(asked_for: Asked, work: Work[MlmSettings]) -> TrainingResult:
         task=TASK,
         base=BaseUsed(base.name, base.sha256, str(base.folder)),
         champion_before=champion.model_id if champion else None,
-        promoted=gate.passed or asked_for.promote,
-        forced=asked_for.promote and not gate.passed,
-        gate=gate,
+        **verdict(gate, promote=asked_for.promote),
         measures=measures,
         data=material.used,
-        steps=learnt.fitted.step,
-        best_step=learnt.fitted.best.step,
-        stopped_early=learnt.fitted.stopped_early,
-        resumed_from=learnt.resumed_from,
-        seconds=time.perf_counter() - began,
-        tokens=learnt.fitted.tokens,
-        device=learnt.fitted.device,
-        bf16=learnt.fitted.bf16,
-        processes=processes.count(),
+        **effort(learnt.fitted, learnt.resumed_from, began),
         settings=work.plain_settings,
         versions=versions(),
         notes=notes,

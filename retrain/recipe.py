@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from retrain import processes
 from retrain.checkpoints import Checkpoint
 from retrain.metrics import FILE_NAME, Metrics
+from retrain.records import from_document
 from retrain.registry import Registered, Registry
 from retrain.results import Gate, TrainingResult
-from retrain.training import Told
+from retrain.training import Fitted, Told
+from retrain.work import Work
 
 _VERSIONS = ("shopmon", "torch", "transformers", "tokenizers", "datasets", "accelerate", "safetensors")
 
@@ -25,6 +29,35 @@ def versions(*more: str) -> dict[str, str]:
 def kept_model(registry: Registry, task: str, model_id: str) -> Registered | None:
     """The model, if the training was killed when it was registered already."""
     return next((one for one in registry.models(task) if one.model_id == model_id), None)
+
+
+def finished(registry: Registry, kept: Registered, work: Work[Any]) -> TrainingResult:
+    """What was left to do of a training whose model is in the registry."""
+    result = from_document(kept.document)
+    if processes.is_first():
+        promoted(registry, result)
+        work.done()
+    return result
+
+
+def verdict(gate: Gate, *, promote: bool) -> dict[str, Any]:
+    """The fields of a result that say whether its model becomes champion, whatever the gate says if `promote`."""
+    return {"gate": gate, "promoted": gate.passed or promote, "forced": promote and not gate.passed}
+
+
+def effort(fitted: Fitted, resumed_from: int | None, began: float) -> dict[str, Any]:
+    """The fields of a result that say what a training took; `began` is in seconds of the performance counter."""
+    return {
+        "steps": fitted.step,
+        "best_step": fitted.best.step,
+        "stopped_early": fitted.stopped_early,
+        "resumed_from": resumed_from,
+        "seconds": time.perf_counter() - began,
+        "tokens": fitted.tokens,
+        "device": fitted.device,
+        "bf16": fitted.bf16,
+        "processes": processes.count(),
+    }
 
 
 def promoted(registry: Registry, result: TrainingResult) -> None:

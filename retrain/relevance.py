@@ -40,8 +40,8 @@ from retrain.lineage import HELD_OUT, SCHEMA, TRAIN
 from retrain.metrics import FILE_NAME, Metrics, figures
 from retrain.pair_steps import PairSteps, PairStepSettings, cut_pairs
 from retrain.pairs import Pairs, check_named, read_pairs
-from retrain.recipe import first_line, keep_metrics, kept_model, promoted, tell, versions
-from retrain.records import from_document, write
+from retrain.recipe import effort, finished, first_line, keep_metrics, kept_model, promoted, tell, verdict, versions
+from retrain.records import write
 from retrain.registry import LINEAGE, Registered, Registry
 from retrain.results import BaseUsed, DataUsed, Measures, Role, TrainingProgress, TrainingResult
 from retrain.splits import How, Leaks, Side, Sides, deal, leakage, refuse_leaks, whole_groups, without_leaks
@@ -93,7 +93,7 @@ def train(asked_for: Asked) -> TrainingResult:
         with _work(asked_for) as work:
             kept = kept_model(asked_for.registry, TASK, work.model_id)
             begun = replace(asked_for, settings=work.settings, model_id=work.model_id)
-            result = _finished(begun, kept, work) if kept else _trained(begun, work)
+            result = finished(begun.registry, kept, work) if kept else _trained(begun, work)
         processes.together()
         return result
 
@@ -104,15 +104,6 @@ def _work(asked_for: Asked) -> Work[RelevanceSettings]:
     check_trackers(asked_for.settings.training.report_to)
     check_named(asked_for.settings.pairs)  # before a base is fetched
     return begin_work(asked_for.work, asked_for.model_id, asked_for.settings)
-
-
-def _finished(asked_for: Asked, kept: Registered, work: Work[RelevanceSettings]) -> TrainingResult:
-    """What was left to do of a training whose model is in the registry."""
-    result = from_document(kept.document)
-    if processes.is_first():
-        promoted(asked_for.registry, result)
-        work.done()
-    return result
 
 
 def _trained(asked_for: Asked, work: Work[RelevanceSettings]) -> TrainingResult:
@@ -134,20 +125,10 @@ def _trained(asked_for: Asked, work: Work[RelevanceSettings]) -> TrainingResult:
         task=TASK,
         base=BaseUsed(base.name, base.sha256, str(base.folder)),
         champion_before=champion.model_id if champion else None,
-        promoted=gate.passed or asked_for.promote,
-        forced=asked_for.promote and not gate.passed,
-        gate=gate,
+        **verdict(gate, promote=asked_for.promote),
         measures=measures,
         data=material.used,
-        steps=learnt.fitted.step,
-        best_step=learnt.fitted.best.step,
-        stopped_early=learnt.fitted.stopped_early,
-        resumed_from=learnt.resumed_from,
-        seconds=time.perf_counter() - began,
-        tokens=learnt.fitted.tokens,
-        device=learnt.fitted.device,
-        bf16=learnt.fitted.bf16,
-        processes=processes.count(),
+        **effort(learnt.fitted, learnt.resumed_from, began),
         settings=work.plain_settings,
         versions=versions("scikit-learn"),
         notes=(*_warnings(before, base, settings, material.pairs), *material.notes, *notes),
