@@ -45,7 +45,7 @@ def body(shop: Shop) -> None:
     cell = heat_map(figures, shown)
     if cell and cell["batch"] in by_label:  # else the batches have changed since it was drawn
         st.session_state["rule"], st.session_state["batch"] = cell["row"], by_label[cell["batch"]]
-    rule = chosen_rule(figures)
+    rule = chosen_rule(figures, newest=batches[0].run_id)
     if rule is None:
         return
     with told():
@@ -91,9 +91,14 @@ def _said(figure: RuleFigures) -> str:
     return f"{figure.unexpected:,} of {figure.examined:,} ({share:.2%})"
 
 
-def chosen_rule(figures: Sequence[RuleFigures]) -> str | None:
-    """The rule that a person chose, at first the most severe broken one."""
-    ranked = sorted(figures, key=lambda f: (_ORDER.index(state(f)), -f.unexpected, f.id))
+def chosen_rule(figures: Sequence[RuleFigures], newest: str) -> str | None:
+    """The rule that a person chose, at first the most severe one that the newest batch breaks; others after."""
+
+    def rank(figure: RuleFigures) -> tuple[bool, bool, int, int, str]:
+        holds = figure.outcome in ("passed", "not examined")
+        return holds, figure.run_id != newest, _ORDER.index(state(figure)), -figure.unexpected, figure.id
+
+    ranked = sorted(figures, key=rank)
     names = list(dict.fromkeys(figure.id for figure in ranked))
     if st.session_state.get("rule") not in names:
         st.session_state.pop("rule", None)
@@ -185,12 +190,22 @@ def _listed(file: Path, rule: _Rule, batch: BatchFigures) -> None:
     first = _page_of(total, "quarantine_page")
     page_of = reading.failing(file, asked, contains, first, PAGE_ROWS)
     if not total:
-        about = "matches" if contains else "breaks this rule by itself: it is about the whole column or table"
-        inert_text.note("plain", f"No row {about}.")
+        inert_text.note("plain", _why_none(rule, contains))
     else:
         _table(page_of.rows, page_of.columns, rule)
     name = f"quarantine-{batch.run_id}.parquet"
     download("Download the whole quarantine (Parquet)", file, name, "application/vnd.apache.parquet")
+
+
+def _why_none(rule: _Rule, contains: str | None) -> str:
+    """Why no row is listed."""
+    if contains:
+        return "No row matches."
+    if not rule.said:
+        return "This batch was not asked this rule."
+    if rule.said.get("outcome") != "failed":
+        return f"No row of this batch breaks this rule: {rule.said.get('reason') or rule.said.get('outcome')}."
+    return "No row breaks this rule by itself: it is about the whole column or table."
 
 
 def _page_of(total: int, key: str) -> int:

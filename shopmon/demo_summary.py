@@ -155,7 +155,7 @@ def _model(found: Retrained, width: int) -> Iterator[RenderableType]:
 def _next(demo: Demo, folder: str) -> Text:
     failed = sum(not one.result.passed for one in demo.checked)
     new, reviews, project = (shlex.quote(f"{folder}{name}") for name in ("/new.parquet", "/suites/reviews.yaml", ""))
-    commands = [f"check {new}", "runs", *_model_commands(demo.retrained)]
+    commands = ["dashboard", f"check {new}", "runs", *_model_commands(demo.retrained)]
     lines = "".join(f"  shopmon {command} --project {project}\n" for command in commands)
     return Text(
         f"{failed} checks failed, and should: the data is dirty. The demo itself went well, and exits with 0.\n{lines}"

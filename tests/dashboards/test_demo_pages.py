@@ -98,6 +98,17 @@ def test_the_most_severe_broken_rule_comes_first_and_its_rows_are_shown(demo: Pa
     )
 
 
+def test_a_batch_that_keeps_a_rule_says_so_and_shows_no_row(demo: Path, quality: AppTest) -> None:
+    run = str(quality.selectbox(key="batch").value)
+    result = json.loads((demo / ".shopmon" / "runs" / run / "result.json").read_text(encoding="utf-8"))
+    kept = next(one["id"] for one in result["expectations"] if one["outcome"] == "passed" and not one["unexpected"])
+    assert any(
+        one["id"] == quality.selectbox(key="rule").value and not one["success"] for one in result["expectations"]
+    )
+    quality.selectbox(key="rule").select(kept).run()
+    assert "No row of this batch breaks this rule" in works(quality)
+
+
 def test_a_rule_that_is_chosen_shows_just_its_rows_with_the_part_that_breaks_it(demo: Path, quality: AppTest) -> None:
     new = next(folder.name for folder in runs_of(demo, "quarantine.parquet"))
     quality.selectbox(key="batch").select(new).run()
