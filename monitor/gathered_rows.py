@@ -53,8 +53,6 @@ class Wanted:
     run_id: str | None = None
     contains: str | None = None
     """What its text holds, in any case and as it stands: `%` is a per cent sign."""
-    among: pa.Table | None = None
-    """Texts to choose from: a table with `text_hash`, and `kind` where a text of another kind is not meant."""
     holding: pa.Table | None = None
     """Rows to choose from, as the function of this name gives them."""
 
@@ -199,7 +197,7 @@ def signals_of(edge_cases_file: Path, text_hash: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The parts of a retraining set, as they are asked; `decided`, `among` and `held` are tables of the connection."""
+    """The parts of a retraining set, as they are asked; `decided` and `held` are tables of the connection."""
 
     asked: Asking
     parts: Sequence[str]
@@ -299,9 +297,6 @@ class _Rows:
             where.append(f"list_contains(r.reasons, {bind(wanted.reason)})")
         if wanted.contains is not None:
             where.append(self.asked.contains("r.text", wanted.contains))
-        if wanted.among is not None:
-            same = " and ".join(f"a.{name} = r.{name}" for name in _KEY if name in wanted.among.column_names)
-            where.append(f"exists (select 1 from among a where {same})")
         if verdict is not None:
             theirs = "d.kind = r.kind and d.text_hash = r.text_hash"
             this = "" if verdict == UNDECIDED else f" and d.verdict = {bind(verdict)}"
@@ -325,12 +320,11 @@ class _Rows:
 def _asked(gathered: RetrainingSet, wanted: Wanted, decided: pa.Table | None) -> Iterator[_Rows]:
     """The set's parts, opened; what keeps DuckDB from reading them is told by the part's name."""
     known = _with_columns(decided, ("kind", "text_hash", *_DECIDED), "decided")
-    among = _with_columns(wanted.among, ("text_hash",), "among")
     held = _with_columns(wanted.holding, _CHOSEN_BY, "holding")
     parts, labels = gathered.parts, gathered.label_parts
     try:
         with readable_names([*parts, *labels]) as names, asking() as asked:
-            for name, table in (("decided", known), ("among", among), ("held", held)):
+            for name, table in (("decided", known), ("held", held)):
                 asked.connection.register(name, table)
             yield _Rows(asked, names[: len(parts)], names[len(parts) :])
     except (duckdb.Error, OSError) as error:

@@ -108,18 +108,6 @@ def test_rows_are_asked_for_by_all_that_is_known_of_them(gathered: RetrainingSet
     assert texts_of(gathered, Wanted(reason="praise", kind="reviews")) == ["b"]
 
 
-def test_rows_are_chosen_among_others(gathered: RetrainingSet) -> None:
-    add(gathered, ["a", "a", "b"], kind=["reviews", "queries", "reviews"])
-    hashes = [text_hash("a"), text_hash("a"), text_hash("nowhere")]
-    by_text = Wanted(among=pa.table({"text_hash": hashes}))
-    assert [row.kind for row in find(gathered, by_text).rows] == ["reviews", "queries"]
-    of_a_kind = Wanted(among=pa.table({"text_hash": hashes, "kind": ["queries"] * 3}))
-    assert [row.kind for row in find(gathered, of_a_kind).rows] == ["queries"]
-    assert tallies(gathered, of_a_kind).by_kind == {"queries": 1}
-    with pytest.raises(ValueError, match="'among' needs the column 'text_hash'"):
-        find(gathered, Wanted(among=pa.table({"id": ["a"]})))
-
-
 def test_a_verdict_leaves_the_rows_that_have_it(gathered: RetrainingSet) -> None:
     add(gathered, ["a", "b", "c", "a"], kind=["reviews"] * 3 + ["queries"])
     decided = decisions(("a", "accepted"), ("b", "rejected"), ("nowhere", "rejected"))
