@@ -47,6 +47,18 @@ class Scorer:
 
         `progress` is told how many texts are done, and of how many. No texts, no rows.
         """
+        logits = self.logits(texts, pairs, progress=progress)
+        powers = np.exp(logits - logits.max(-1, keepdims=True))
+        return powers / powers.sum(-1, keepdims=True)  # type: ignore[no-any-return]
+
+    def logits(
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        *,
+        progress: Callable[[int, int], None] = lambda done, of: None,
+    ) -> Floats:
+        """The same before the softmax: what tells one text's answer from another's, which probabilities do not."""
         found = np.zeros((len(texts), len(self.classes)))
         for first in range(0, len(texts), _TEXTS):
             some = slice(first, first + _TEXTS)
@@ -75,7 +87,7 @@ class Scorer:
             inputs = padded(rows, some.tolist(), self.classifier.padding)
             del inputs["labels"]
             logits = self.classifier.model(**{name: value.to(device) for name, value in inputs.items()}).logits
-            found[some] = torch.softmax(logits.double(), -1).cpu().numpy()
+            found[some] = logits.double().cpu().numpy()
         return found
 
 
