@@ -27,9 +27,14 @@ from shopmon.command_parts import (
     HELP,
     PASSED,
     AsJson,
+    ColumnOption,
     Debug,
+    DelimiterOption,
+    EncodingOption,
+    KindOption,
     ProjectFolder,
     Quiet,
+    columns_of,
     refuse_to_replace,
     save,
     tell,
@@ -67,26 +72,12 @@ app = typer.Typer(
     context_settings=HELP,
 )
 
-Kind = Literal["reviews", "products", "queries", "relevance"]
 EngineName = Literal["scan", "great_expectations"]
 StatusName = Literal["passed", "failed", "error"]
 
-KindOption = Annotated[
-    Kind | None, typer.Option("--kind", help="What the data is; otherwise recognised from its columns.")
-]
-ColumnOption = Annotated[
-    list[str] | None,
-    typer.Option("--column", metavar="NAME=ROLE", help='Which column is what: "Content=text". May be repeated.'),
-]
 SuiteOption = Annotated[
     Path | None,
     typer.Option("--suite", metavar="FILE", help="The rules; otherwise the project's, else the built-in ones."),
-]
-EncodingOption = Annotated[
-    str | None, typer.Option("--encoding", metavar="NAME", help="Of text files: utf-8 (as a rule), latin-1, cp1252 …")
-]
-DelimiterOption = Annotated[
-    str | None, typer.Option("--delimiter", metavar="CHAR", help="Of CSV files; otherwise sniffed.")
 ]
 
 
@@ -201,7 +192,7 @@ def check(
                 kind=kind,
                 suite=suite,
                 engine=engine,
-                columns=_columns(column),
+                columns=columns_of(column),
                 encoding=encoding,
                 delimiter=delimiter,
                 project=project,
@@ -254,7 +245,7 @@ def draft(
         from shopmon.reading import Reading
         from shopmon.starting import draft_from
 
-        reading = Reading(kind, _columns(column), encoding, delimiter)
+        reading = Reading(kind, columns_of(column), encoding, delimiter)
         drafted = draft_from(file, reading, Project.of(project), progress=progress)
         if out is not None:
             save(out, drafted.suite)
@@ -293,7 +284,7 @@ def init(
         from shopmon.reading import Reading
         from shopmon.starting import starting_files
 
-        reading = Reading(kind, _columns(column), encoding, delimiter)
+        reading = Reading(kind, columns_of(column), encoding, delimiter)
         files = {project / name: text for name, text in starting_files(reference, reading, progress=progress).items()}
     refuse_to_replace(list(files), force)
     for file, text in files.items():
@@ -351,7 +342,7 @@ def reference_set(
         from shopmon.telemetry import switch_off
 
         switch_off()
-        reading = Reading(kind, _columns(column), encoding, delimiter)
+        reading = Reading(kind, columns_of(column), encoding, delimiter)
         made = set_reference(paths, reading, Project.of(project), suite=suite, by=tuple(by or ()), progress=progress)
     return _show_reference(made, as_json)
 
@@ -622,21 +613,6 @@ def _document_of(failure: Failure, given: Sequence[str]) -> str:
     if given[0] == "retrain":
         return TrainingRun("", "", failure, started, version=__version__).json()
     return CheckResult("", Status.ERROR, started=started, version=__version__, error=failure).json()
-
-
-def _columns(written: Sequence[str] | None) -> dict[str, str] | None:
-    """`NAME=ROLE` as a mapping; a name may itself hold an equals sign."""
-    if not written:
-        return None
-    columns = {}
-    for one in written:
-        name, equals, role = one.rpartition("=")
-        if not (equals and name and role):
-            raise typer.BadParameter(
-                f"{one!r} is not NAME=ROLE, as in --column 'Review Text=text'", param_hint="--column"
-            )
-        columns[name] = role.strip()
-    return columns
 
 
 def _show_result(result: CheckResult, *, quiet: bool) -> None:

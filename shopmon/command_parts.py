@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,6 +26,21 @@ ProjectFolder = Annotated[
     typer.Option("--project", metavar="DIR", help="Folder of the shopmon.toml; otherwise the nearest one upwards."),
 ]
 
+Kind = Literal["reviews", "products", "queries", "relevance"]
+KindOption = Annotated[
+    Kind | None, typer.Option("--kind", help="What the data is; otherwise recognised from its columns.")
+]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option("--column", metavar="NAME=ROLE", help='Which column is what: "Content=text". May be repeated.'),
+]
+EncodingOption = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Of text files: utf-8 (as a rule), latin-1, cp1252 …")
+]
+DelimiterOption = Annotated[
+    str | None, typer.Option("--delimiter", metavar="CHAR", help="Of CSV files; otherwise sniffed.")
+]
+
 
 def tell(failure: Failure, *, debug: bool, document: str | None) -> int:
     """Say on standard error why a command could not run, and in a document where one was asked for."""
@@ -39,6 +54,21 @@ def tell(failure: Failure, *, debug: bool, document: str | None) -> int:
     if document is not None:
         write_document(document)
     return COULD_NOT_RUN
+
+
+def columns_of(written: Sequence[str] | None) -> dict[str, str] | None:
+    """`NAME=ROLE` as a mapping; a name may itself hold an equals sign."""
+    if not written:
+        return None
+    columns = {}
+    for one in written:
+        name, equals, role = one.rpartition("=")
+        if not (equals and name and role):
+            raise typer.BadParameter(
+                f"{one!r} is not NAME=ROLE, as in --column 'Review Text=text'", param_hint="--column"
+            )
+        columns[name] = role.strip()
+    return columns
 
 
 def refuse_to_replace(files: Sequence[Path], force: bool) -> None:

@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 from expectations.kinds import KINDS
 from expectations.results import Engine
 from monitor import runs as run_store
-from shopmon import __version__, checking, cli, outcome
+from shopmon import __version__, checking, cli, command_parts, outcome
 from shopmon.project import STORE_URL_VARIABLE, Project
 
 ROOT = Path(__file__).parents[2]
@@ -232,7 +232,7 @@ def test_the_manual_shows_settings_that_are_understood(shop):
 
 
 def test_choices_are_those_of_the_library():
-    assert set(typing.get_args(cli.Kind)) == {kind.name for kind in KINDS}
+    assert set(typing.get_args(command_parts.Kind)) == {kind.name for kind in KINDS}
     assert set(typing.get_args(cli.EngineName)) == set(Engine)
     assert set(typing.get_args(cli.StatusName)) == set(outcome.Status) == set(run_store.STATUSES)
 
