@@ -25,10 +25,11 @@ import pyarrow.parquet as pq
 import torch
 
 from retrain.classifier_card import NAMES
-from retrain.classifier_settings import ClassifierTraining, RelevanceSettings
+from retrain.classifier_settings import ClassifierTraining
+from retrain.classifier_training import Asked
 from retrain.pairs import PairSettings
 from retrain.registry import Registry
-from retrain.relevance import Asked, train
+from retrain.relevance import RelevanceSettings, train
 from retrain.results import ClassificationMeasures, Role, TrainingResult
 from retrain.settings import OFFLINE
 from retrain.splits import SplitSettings, normalised, whole_groups

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,24 +24,30 @@ _FEATURES = 100_000
 
 
 @dataclass(frozen=True)
-class TextPairs:
-    """Queries and product texts, a pair a row."""
+class Texts:
+    """One text a row, or two that belong together."""
 
-    queries: Sequence[str]
     texts: Sequence[str]
+    pairs: Sequence[str] | None = None
+    """The texts beside them; None: there are none."""
 
     def __len__(self) -> int:
-        return len(self.queries)
+        return len(self.texts)
+
+    @property
+    def sides(self) -> tuple[Sequence[str], ...]:
+        """The texts, and the others where there are any."""
+        return (self.texts,) if self.pairs is None else (self.texts, self.pairs)
 
 
-def tfidf_regression(train: TextPairs, labels: Ints, asked: TextPairs, classes: int, weighting: Weighting) -> Floats:
-    """(rows, classes) what a logistic regression on TF-IDF of words and pairs of words says of the pairs in `asked`.
+def tfidf_regression(train: Texts, labels: Ints, asked: Texts, classes: int, weighting: Weighting) -> Floats:
+    """(rows, classes) what a logistic regression on TF-IDF of words and pairs of words says of the rows in `asked`.
 
-    Query and product are counted apart, and so is what they share: the words in both, as a share of the query's.
+    Two texts of a row are counted apart, and so is what they share: the words in both, as a share of the first one's.
 
     Source: Salton and Buckley, Term-weighting approaches in automatic text retrieval, 1988.
 
-    >>> pairs = TextPairs(["lamp", "bed"] * 9, ["a lamp", "a lamp"] * 9)
+    >>> pairs = Texts(["lamp", "bed"] * 9, ["a lamp", "a lamp"] * 9)
     >>> said = tfidf_regression(pairs, np.array([0, 1] * 9), pairs, 2, Weighting.NONE)
     >>> said.argmax(1).tolist()[:4]
     [0, 1, 0, 1]
@@ -48,40 +55,40 @@ def tfidf_regression(train: TextPairs, labels: Ints, asked: TextPairs, classes: 
     from scipy.sparse import csr_matrix, hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    sides = (train.queries, train.texts)
-    counted = [TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=_FEATURES).fit(one) for one in sides]
+    usual = {"ngram_range": (1, 2), "sublinear_tf": True, "max_features": _FEATURES}
+    counted = [TfidfVectorizer(**usual).fit(side) for side in train.sides]
 
-    def features(pairs: TextPairs) -> Any:
-        apart = [one.transform(side) for one, side in zip(counted, (pairs.queries, pairs.texts), strict=True)]
-        return hstack([*apart, csr_matrix(_shared_words(pairs))]).tocsr()
+    def features(rows: Texts) -> Any:
+        apart = [one.transform(side) for one, side in zip(counted, rows.sides, strict=True)]
+        shared = [] if rows.pairs is None else [csr_matrix(_shared_words(rows.texts, rows.pairs))]
+        return hstack([*apart, *shared]).tocsr()
 
     return _regression(features(train), labels, features(asked), classes, weighting)
 
 
-def _shared_words(pairs: TextPairs) -> Floats:
-    """(rows, 1) share of the query's words that the product's text has as well."""
+def _shared_words(texts: Sequence[str], pairs: Sequence[str]) -> Floats:
+    """(rows, 1) share of the words of a text that the one beside it has as well."""
     shares = []
-    for query, text in zip(pairs.queries, pairs.texts, strict=True):
-        words = set(query.lower().split())
-        shares.append(len(words & set(text.lower().split())) / max(len(words), 1))
+    for text, pair in zip(texts, pairs, strict=True):
+        words = set(text.lower().split())
+        shares.append(len(words & set(pair.lower().split())) / max(len(words), 1))
     return np.array(shares)[:, None]
 
 
 def frozen_regression(
-    base: Classifier, train: TextPairs, labels: Ints, asked: TextPairs, longest: int, weighting: Weighting
+    base: Classifier, train: Texts, labels: Ints, asked: Texts, longest: int, weighting: Weighting
 ) -> Floats:
-    """(rows, classes) what a logistic regression on the base's own vectors says of the pairs in `asked`.
+    """(rows, classes) what a logistic regression on the base's own vectors says of the rows in `asked`.
 
-    Of the vectors u and v of query and product it sees u, v, |u - v| and u·v (Conneau et al., InferSent, 2017).
+    Of the vectors u and v of two texts it sees u, v, |u - v| and u·v (Conneau et al., InferSent, 2017).
     """
-    both = [*train.queries, *train.texts, *asked.queries, *asked.texts]
-    once = list(dict.fromkeys(both))
+    once = list(dict.fromkeys(chain(*train.sides, *asked.sides)))
     place = {text: at for at, text in enumerate(once)}
     vectors = embed(base, once, longest)
 
-    def features(pairs: TextPairs) -> Floats:
-        u, v = (vectors[[place[text] for text in side]] for side in (pairs.queries, pairs.texts))
-        return np.hstack([u, v, np.abs(u - v), u * v])
+    def features(rows: Texts) -> Floats:
+        u, *beside = (vectors[[place[text] for text in side]] for side in rows.sides)
+        return u if not beside else np.hstack([u, (v := beside[0]), np.abs(u - v), u * v])
 
     known = features(train)
     mean, spread = known.mean(0), known.std(0) + 1e-9

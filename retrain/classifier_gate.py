@@ -55,7 +55,7 @@ def _better(
         role = max(beside, key=lambda one: beside[one].macro_f1)
         limit = beside[role].macro_f1 + settings.macro_f1
         yield GateCheck(f"{before}macro_f1", "F1, mean of the classes", candidate.macro_f1, limit, False, role)
-    if settings.ndcg is not None:
+    if settings.ndcg is not None and candidate.ranking:  # others tell classes apart, and put nothing in order
         yield _order(candidate, beside, settings.ndcg, f"{before}ndcg")
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from retrain.classification_measures import ESCI, GAINS
-from retrain.pairs import PairSettings
 from retrain.settings import HUB_BASE
 from retrain.splits import SplitSettings
 
@@ -63,30 +61,6 @@ class ClassifierTraining:
     """tensorboard, mlflow or wandb: told by the Trainer, beside metrics.jsonl."""
 
 
-class Preset(StrEnum):
-    """A published recipe."""
-
-    LIYUAN = "liyuan"
-    """LiYuan/amazon-query-product-ranking: DistilBERT, 2 epochs, 16 rows, 2e-5, linear, seed 42."""
-    ESCI_CE = "esci-ce"
-    """sllawlis/all-distilroberta-ce-esci: 3 epochs, 32 rows, 5e-5, 10 % warm-up, 512 tokens, ten looks an epoch."""
-
-
-PRESETS: Mapping[Preset, ClassifierTraining] = {
-    Preset.LIYUAN: ClassifierTraining(),
-    Preset.ESCI_CE: ClassifierTraining(
-        epochs=3.0,
-        batch_size=32,
-        learning_rate=5e-5,
-        weight_decay=0.01,
-        warmup=0.1,
-        evaluations=10.0,
-        patience=30,
-    ),
-}
-"""Each as its card tells it; what a card does not tell is as AdamW and the Trainer have it."""
-
-
 @dataclass(frozen=True)
 class ClassifierObjective:
     """What is minimised: cross-entropy, changed where classes are of unlike size or labels are doubtful."""
@@ -111,20 +85,17 @@ class ClassifierGateSettings:
     """How much lower (0–1) than the champion's, or else the better baseline's, the F1 of a class may be: chance."""
 
 
-@dataclass(frozen=True)
-class RelevanceSettings:
-    """The training of a classifier of query and product, whole."""
+@dataclass(frozen=True, kw_only=True)
+class ClassifierSettings:
+    """The training of a classifier, whole but for its data, which the settings of each task name."""
 
     base: str = HUB_BASE
     """A name on the hub, a folder, or `offline`."""
-    pairs: PairSettings = field(default_factory=PairSettings)
     split: SplitSettings = field(default_factory=SplitSettings)
     objective: ClassifierObjective = field(default_factory=ClassifierObjective)
     training: ClassifierTraining = field(default_factory=ClassifierTraining)
     gate: ClassifierGateSettings = field(default_factory=ClassifierGateSettings)
     best_by: BestBy = BestBy.MACRO_F1
-    gains: Mapping[str, float] = field(default_factory=dict)
-    """Class → what finding it is worth; empty: those of the Shopping Queries Dataset, or from 1 evenly down to 0."""
     baseline_rows: int = 20_000
     """Training rows that the baselines learn from at most."""
     measured_rows: int = 20_000
@@ -132,19 +103,9 @@ class RelevanceSettings:
 
     @property
     def all_gains(self) -> Mapping[str, Mapping[str, float]]:
-        """Name → class → gain; the first set is the one that the gate asks.
-
-        >>> list(RelevanceSettings().all_gains), RelevanceSettings(pairs=PairSettings(classes=("a", "b"))).all_gains
-        (['esci', 'esci_official_script'], {'even': {'a': 1.0, 'b': 0.0}})
-        """
-        classes = self.pairs.classes
-        if self.gains:
-            return {"own": dict(self.gains)}
-        if set(classes) == set(ESCI):
-            return GAINS
-        last = len(classes) - 1
-        return {"even": {label: 1 - at / last for at, label in enumerate(classes)}}
+        """Name → class → what finding it is worth, where rows are ranked; the gate asks the first set."""
+        return {}
 
     def __post_init__(self) -> None:
-        if self.gains and set(self.gains) != set(self.pairs.classes):
-            raise ValueError(f"gains are of {list(self.gains)}, and the classes are {list(self.pairs.classes)}")
+        if self.best_by is BestBy.NDCG and not self.all_gains:
+            raise ValueError("best_by is ndcg, and rows of this task are not ranked")

@@ -1,4 +1,4 @@
-"""What does a classifier read, in one step and when it is measured? Pairs, cut into tokens once, alike in length."""
+"""What does a classifier read, in one step and when it is measured? Texts, cut into tokens once, alike in length."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrain.data import spelling
-from retrain.pairs import Pairs
+from retrain.labelled import Labelled
 from retrain.schedule import Stream, groups
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-VERSION = 1
-"""Of what is kept of a pair's tokens; raised whenever it would come out differently."""
+VERSION = 2
+"""Of what is kept of a row's tokens; raised whenever it would come out differently."""
 _AT_ONCE = 1_000
 
 
-def cut_pairs(pairs: Pairs, tokenizer: Any, longest: int, cache: Path) -> Dataset:
-    """The pairs as tokens: query, separator, product text, `longest` tokens at most; rows in the order of `pairs`.
+def cut_texts(labelled: Labelled, tokenizer: Any, longest: int, cache: Path) -> Dataset:
+    """The rows as tokens: text, and behind a separator the other one; `longest` at most; in the order of `labelled`.
 
     Columns: `ids`, `types` (which of both a token belongs to, for models that read it), `label`, `length`. Names of
     special tokens in a text are text. Kept in `cache`, mapped into memory, and found there by a second call.
@@ -39,14 +39,15 @@ def cut_pairs(pairs: Pairs, tokenizer: Any, longest: int, cache: Path) -> Datase
 
     disable_progress_bar()
     logging.getLogger("datasets").setLevel(logging.ERROR)
-    names = ["query", "text", "label"]
-    rows = Dataset.from_parquet(glob.escape(str(pairs.file)), columns=names, cache_dir=str(cache / "parquet"))
+    names = ["text", "pair", "label"]
+    rows = Dataset.from_parquet(glob.escape(str(labelled.file)), columns=names, cache_dir=str(cache / "parquet"))
     typed = "token_type_ids" in tokenizer.model_input_names
 
     def cut(some: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        alone = some["pair"][0] is None  # either all rows have another text beside them, or none has
         told = tokenizer(
-            some["query"], some["text"], truncation=True, max_length=longest, split_special_tokens=True,
-            return_token_type_ids=typed,
+            some["text"], None if alone else some["pair"], truncation=True, max_length=longest,
+            split_special_tokens=True, return_token_type_ids=typed,
         )  # fmt: skip
         ids = told["input_ids"]
         types = told["token_type_ids"] if typed else [[] for _ in ids]
@@ -54,7 +55,7 @@ def cut_pairs(pairs: Pairs, tokenizer: Any, longest: int, cache: Path) -> Datase
 
     numbers = {name: List(Value("int64")) for name in ("ids", "types")}
     features = Features({**numbers, "label": Value("int64"), "length": Value("int64")})
-    said = json.dumps([VERSION, pairs.sha256, spelling(tokenizer), longest, typed])
+    said = json.dumps([VERSION, labelled.sha256, spelling(tokenizer), longest, typed])
     name = hashlib.sha256(said.encode()).hexdigest()
     folder = cache / "tokens"
     folder.mkdir(parents=True, exist_ok=True)

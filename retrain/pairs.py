@@ -27,34 +27,15 @@ from expectations.sql import quoted
 from monitor.retraining_set import text_hash
 from monitor.run_folder import write_aside
 from retrain.classification_measures import ESCI
+from retrain.labelled import SCHEMA, Labelled, check_classes
 from retrain.splits import normalised
 
-VERSION = 1
+VERSION = 2
 """Of what is kept of a pair; raised whenever it would come out differently."""
 ATTRIBUTES = ("title", "description", "bullet_point", "brand", "color")
 """What the Shopping Queries Dataset tells of a product, in the order in which LiYuan's recipe joins it."""
-SCHEMA = pa.schema(
-    [
-        ("query", pa.string()),
-        ("text", pa.string()),
-        ("label", pa.int64()),
-        ("group", pa.string()),
-        ("key", pa.string()),
-        ("alike", pa.string()),
-        ("split", pa.string()),
-        ("locale", pa.string()),
-        ("id", pa.string()),
-        ("file", pa.string()),
-        ("batch", pa.string()),
-        ("row", pa.int64()),
-    ]
-)
-"""The columns of a pair: `label` is the number of its class, `group` the query in normal form (with its locale), `key`
-the hash of query and product text, `alike` that of both in normal form, `file`, `batch` (the file's SHA-256) and `row`
-(from 1) where it stands."""
 _WRITTEN = {"exact": "E", "substitute": "S", "complement": "C", "irrelevant": "I"}
 """How the classes of the Shopping Queries Dataset are written out."""
-_ENGLISH = ("us", "uk", "gb", "au", "ca", "ie", "nz", "en")
 _AT_ONCE = 50_000
 _SHOWN = 5
 
@@ -108,42 +89,27 @@ class PairSettings:
         if not self.product_text:
             raise ValueError("product_text names no attribute, so products would have no text")
 
+    def class_of(self, said: str) -> int | None:
+        """The number of the class that a label as written belongs to; None for none.
 
-@dataclass(frozen=True)
-class Pairs:
-    """Labelled pairs, on disk."""
-
-    file: Path
-    """Parquet, with the columns of `SCHEMA`, in the order in which they were read."""
-    rows: int
-    classes: tuple[str, ...]
-    counts: tuple[int, ...]
-    """Rows of each class."""
-    sources: tuple[str, ...]
-    """Files that were read."""
-    sha256: str
-    """Of the files' bytes and of all that says how they were read."""
-    incomplete: int = 0
-    """Rows without query, text or label, which are left out."""
-    locales: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def column(self, name: str) -> list[Any]:
-        """One column, whole."""
-        return list(pq.read_table(self.file, columns=[name]).column(name).to_pylist())
-
-    def texts_at(self, rows: Sequence[int]) -> tuple[list[str], list[str]]:
-        """The queries and the product texts of some rows, given by their numbers from 0."""
-        found = pq.read_table(self.file, columns=["query", "text"]).take(pa.array(rows, pa.int64()))
-        return found.column("query").to_pylist(), found.column("text").to_pylist()
-
-    @property
-    def foreign(self) -> tuple[str, ...]:
-        """Locales whose language is not English, as far as their names tell."""
-        return tuple(one for one in self.locales if one.lower().replace("_", "-").split("-")[0] not in _ENGLISH)
+        >>> PairSettings().class_of("exact"), PairSettings(grades={"E": 3.0, "I": 0.0}).class_of("2.33")
+        (0, 3)
+        """
+        if self.grades:
+            try:
+                grade = float(said)
+            except ValueError:
+                return None
+            fitting = [(least, label) for label, least in self.grades.items() if grade >= least - 1e-9]
+            return self.classes.index(max(fitting)[1]) if fitting else None
+        known = {name: label for name, label in _WRITTEN.items() if label in self.classes}
+        known |= {label.lower(): label for label in self.classes}
+        known |= {name.lower(): label for name, label in self.labels.items()}
+        found = known.get(said.lower())
+        return None if found is None else self.classes.index(found)
 
 
-def read_pairs(settings: PairSettings, cache: Path) -> Pairs:
+def read_pairs(settings: PairSettings, cache: Path) -> Labelled:
     """Read labelled pairs into a parquet file in `cache`, once: a second call finds it by the hash of what went in.
 
     Raises ShopmonError, by name, for: no data; columns that are missing; labels that no class was given for; a column
@@ -159,7 +125,7 @@ def read_pairs(settings: PairSettings, cache: Path) -> Pairs:
         ) as batch,
     ):
         found = _Reading(batch, settings, _products(settings, Path(scratch))).into(folder)
-    return _checked(found)
+    return check_classes(found, "retrain.relevance")
 
 
 def check_named(settings: PairSettings) -> None:
@@ -203,7 +169,7 @@ class _Reading:
     settings: PairSettings
     products: _Products | None
 
-    def into(self, folder: Path) -> Pairs:
+    def into(self, folder: Path) -> Labelled:
         sources = self.batch.sources
         inputs = [source.sha256 or f"{source.name} {source.rows}" for source in sources]
         inputs += [self.products.sha256] if self.products else []
@@ -222,7 +188,9 @@ class _Reading:
             for label, count in zip(self.settings.classes, counts, strict=True)
             if not count
         )
-        return Pairs(file, sum(counts), self.settings.classes, counts, tuple(names), digest, incomplete, locales, notes)
+        return Labelled(
+            file, sum(counts), self.settings.classes, counts, tuple(names), digest, incomplete, locales, notes
+        )
 
     def _counts(self, file: Path) -> tuple[int, ...]:
         labels = pq.read_table(file, columns=["label"]).column("label").value_counts().to_pylist()
@@ -376,12 +344,12 @@ class _Reading:
                 f"{words[0][1]:,}",
                 advice="Write all of them as one or the other.",
             )
-        if numbers and not words and not self.settings.grades and self._class_of(str(numbers[0][0])) is None:
+        if numbers and not words and not self.settings.grades and self.settings.class_of(str(numbers[0][0])) is None:
             raise ShopmonError(
                 f"the labels are numbers ({_listed([one[0] for one in numbers])}), and nothing says what each means",
                 advice="Give each class its least grade: [retrain.relevance.grades], such as E = 3.0.",
             )
-        unknown = [(said, count) for said, count, _ in written if self._class_of(str(said)) is None]
+        unknown = [(said, count) for said, count, _ in written if self.settings.class_of(str(said)) is None]
         if unknown:
             what = "lies below every grade" if self.settings.grades else "is no class"
             more = f" (and {len(unknown) - 1} others)" if len(unknown) > 1 else ""
@@ -390,22 +358,6 @@ class _Reading:
                 f"{', '.join(self.settings.classes)}",
                 advice="Say what it means under [retrain.relevance.labels] or [retrain.relevance.grades].",
             )
-
-    def _class_of(self, said: str) -> int | None:
-        """The number of the class that a label as written belongs to; None for none."""
-        classes = self.settings.classes
-        if self.settings.grades:
-            try:
-                grade = float(said)
-            except ValueError:
-                return None
-            fitting = [(least, label) for label, least in self.settings.grades.items() if grade >= least - 1e-9]
-            return classes.index(max(fitting)[1]) if fitting else None
-        known = {name: label for name, label in _WRITTEN.items() if label in classes}
-        known |= {label.lower(): label for label in classes}
-        known |= {name.lower(): label for name, label in self.settings.labels.items()}
-        found = known.get(said.lower())
-        return None if found is None else classes.index(found)
 
     # --- what is kept
 
@@ -422,8 +374,10 @@ class _Reading:
         told = {name: batch.column(name).to_pylist() for name in batch.schema.names}
         at = told["file"]
         columns = {
-            **{name: told[name] for name in ("query", "text", "split", "locale", "id", "row")},
-            "label": [self._class_of(said) for said in told["said"]],
+            "text": told["query"],
+            "pair": told["text"],
+            **{name: told[name] for name in ("split", "locale", "id", "row")},
+            "label": [self.settings.class_of(said) for said in told["said"]],
             "group": [
                 f"{normalised(query)}\t{locale or ''}"
                 for query, locale in zip(told["query"], told["locale"], strict=True)
@@ -444,21 +398,6 @@ def _next(reader: Any) -> pa.RecordBatch | None:
         return reader.read_next_batch()
     except StopIteration:
         return None
-
-
-def _checked(found: Pairs) -> Pairs:
-    there = [label for label, count in zip(found.classes, found.counts, strict=True) if count]
-    if found.rows < len(found.classes):
-        raise ShopmonError(
-            f"there are {found.rows:,} complete pairs for {len(found.classes)} classes: fewer rows than classes",
-            advice="Give more data; some hundreds of pairs are the least that teaches anything.",
-        )
-    if len(there) == 1:
-        raise ShopmonError(
-            f"every one of the {found.rows:,} pairs is labelled {there[0]}: one class leaves nothing to tell apart",
-            advice="Give pairs of other classes as well, or map their labels: [retrain.relevance.labels].",
-        )
-    return found
 
 
 def _plain(settings: PairSettings) -> dict[str, Any]:

@@ -221,7 +221,7 @@ def _check_sides(sides: Sides, settings: SplitSettings, groups: int) -> None:
             raise ShopmonError(
                 f"no {name} rows are left: {len(sides):,} rows in {groups:,} groups cannot be dealt so that "
                 f"{share:.0%} of them are",
-                advice="Give more data, or a larger share: [retrain.relevance] validation and held_out.",
+                advice="Give more data, or a larger share: validation and held_out, as in [retrain.relevance].",
             )
 
 
@@ -337,7 +337,7 @@ def refuse_leaks(found: Leakage) -> None:
         shown = found.example.replace("\n", " / ")
         raise ShopmonError(
             f"the split leaks: {found.told}, for instance {shown[:120]!r}",
-            advice='Deal whole groups (--split grouped), or leave such rows out: [retrain.relevance] leaks = "drop".',
+            advice='Deal whole groups (--split grouped), or leave them out: leaks = "drop", see [retrain.relevance].',
         )
 
 

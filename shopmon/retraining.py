@@ -25,6 +25,7 @@ from shopmon.training_request import TrainingRequest
 if TYPE_CHECKING:
     from monitor.reviews import Reviewed
     from monitor.runs import Run, RunStore
+    from retrain.classifier_training import AnySettings, Recipe
     from retrain.registry import Registry
     from retrain.results import TrainingProgress, TrainingResult
 
@@ -177,22 +178,32 @@ def _masked_model(request: TrainingRequest, project: Project, model_id: str) -> 
 
 
 def _relevance(request: TrainingRequest, project: Project, model_id: str) -> TrainingResult:
-    from retrain import processes
-    from retrain.registry import Registry
-    from retrain.relevance import Asked, train
+    from retrain.relevance import RECIPE
     from shopmon.rooms import relevance_settings
 
-    result = train(
+    return _classifier(RECIPE, relevance_settings(project, request.preset), request, project, model_id)
+
+
+def _classifier(
+    recipe: Recipe[AnySettings], settings: AnySettings, request: TrainingRequest, project: Project, model_id: str
+) -> TrainingResult:
+    """Any model that tells classes apart."""
+    from retrain import processes
+    from retrain.classifier_training import Asked, train_classifier
+    from retrain.registry import Registry
+
+    result = train_classifier(
+        recipe,
         Asked(
-            request.applied_to_relevance(relevance_settings(project, request.preset)),
+            request.applied_to_classifier(settings),
             Registry(project.models),
-            work=project.training / "relevance",
+            work=project.training / recipe.task,
             cache=project.cache,
             model_id=model_id,
             resume=request.resume,
             promote=request.promote,
             progress=request.progress if is_first() else lambda _: None,
-        )
+        ),
     )
     processes.end()
     return result
@@ -291,5 +302,6 @@ def _learnt_from(run: TrainingRun, project: Project) -> str:
     """What a training read: the retraining set, or files of labelled pairs."""
     if run.task == "mlm":
         return str(project.retraining)
-    files = project.settings.retrain.relevance.data if isinstance(run.ended, Failure) else run.ended.data.parts
+    section = getattr(project.settings.retrain, run.task)
+    files = section.data if isinstance(run.ended, Failure) else run.ended.data.parts
     return ", ".join(files)

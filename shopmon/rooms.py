@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from expectations.errors import ProjectError
 from shopmon.project import Project
+from shopmon.settings import ClassifierSection
+
+CLASSIFIERS = ("relevance",)
+"""Tasks that tell classes apart, each with a section of its own below `[retrain]`."""
 
 if TYPE_CHECKING:
     from monitor.drift import DriftSettings
     from monitor.edge_cases import EdgeCaseSettings
     from monitor.evidently_report import EvidentlySettings
-    from retrain.classifier_settings import RelevanceSettings
+    from retrain.classifier_settings import ClassifierTraining
+    from retrain.relevance import RelevanceSettings
     from retrain.settings import MlmSettings
 
 
@@ -77,7 +83,7 @@ def mlm_settings(project: Project) -> MlmSettings:
     from retrain.settings import GateSettings, MlmSettings, Objective, Training
 
     said = project.settings.retrain
-    elsewhere = {"base", "general_text", "objective", "prompts", "gate", "relevance"}
+    elsewhere = {"base", "general_text", "objective", "prompts", "gate", *CLASSIFIERS}
     return MlmSettings(
         base=project.base,
         words=project.words,
@@ -94,56 +100,65 @@ def relevance_settings(project: Project, preset: str | None = None) -> Relevance
 
     Raises ProjectError for settings that contradict each other.
     """
+    from retrain.pairs import Missing, PairSettings, Version
+    from retrain.relevance import PRESETS, Preset, RelevanceSettings
+
+    said = project.settings.retrain.relevance
+    with _told("retrain.relevance", project):
+        pairs = PairSettings(
+            data=tuple(map(project.address, said.data)),
+            products=project.address(said.products) if said.products else None,
+            product_text=said.product_text,
+            classes=said.classes,
+            labels=said.labels,
+            grades=said.grades,
+            version=Version(said.version),
+            locales=said.locales,
+            missing_products=Missing(said.missing_products),
+            columns=project.columns.get("relevance", {}),
+        )
+        shared = _classifier(said, project, PRESETS[Preset(preset or said.preset)])
+        return RelevanceSettings(**shared, pairs=pairs, gains=said.gains)
+
+
+@contextmanager
+def _told(section: str, project: Project) -> Iterator[None]:
+    """Settings that contradict each other are told with the file and the section that hold them."""
     try:
-        return _relevance_settings(project, preset)
+        yield
     except ValueError as error:
         raise ProjectError(
-            f"{project.file or project.folder}: [retrain.relevance]: {error}", advice="Correct it in shopmon.toml."
+            f"{project.file or project.folder}: [{section}]: {error}", advice="Correct it in shopmon.toml."
         ) from error
 
 
-def _relevance_settings(project: Project, preset: str | None) -> RelevanceSettings:
+def _classifier(said: ClassifierSection, project: Project, recipe: ClassifierTraining) -> dict[str, Any]:
+    """What the settings of all classifiers have in common; where the section says nothing, it is as the recipe has it.
+
+    Raises ValueError for settings that contradict each other.
+    """
     from dataclasses import fields, replace
 
     from retrain.classifier_settings import (
-        PRESETS,
         BestBy,
         ClassifierGateSettings,
         ClassifierObjective,
         ClassifierTraining,
-        Preset,
-        RelevanceSettings,
         Weighting,
     )
-    from retrain.pairs import Missing, PairSettings, Version
     from retrain.splits import How, Leaks, SplitSettings
 
-    said, retrain = project.settings.retrain.relevance, project.settings.retrain
+    retrain = project.settings.retrain
     own = {one.name: getattr(said, one.name, None) for one in fields(ClassifierTraining)}
     own |= {"bf16": retrain.bf16, "report_to": retrain.report_to}
-    recipe = PRESETS[Preset(preset or said.preset)]
     training = replace(recipe, **{name: value for name, value in own.items() if value is not None})
-    pairs = PairSettings(
-        data=tuple(map(project.address, said.data)),
-        products=project.address(said.products) if said.products else None,
-        product_text=said.product_text,
-        classes=said.classes,
-        labels=said.labels,
-        grades=said.grades,
-        version=Version(said.version),
-        locales=said.locales,
-        missing_products=Missing(said.missing_products),
-        columns=project.columns.get("relevance", {}),
-    )
-    return RelevanceSettings(
-        base=project.base,
-        pairs=pairs,
-        split=SplitSettings(How(said.split), said.validation, said.held_out, training.seed, Leaks(said.leaks)),
-        objective=ClassifierObjective(Weighting(said.class_weights), said.focal_gamma, said.label_smoothing),
-        training=training,
-        gate=ClassifierGateSettings(**said.gate.model_dump()),
-        best_by=BestBy(said.best_by),
-        gains=said.gains,
-        baseline_rows=said.baseline_rows,
-        measured_rows=said.measured_rows,
-    )
+    return {
+        "base": project.base,
+        "split": SplitSettings(How(said.split), said.validation, said.held_out, training.seed, Leaks(said.leaks)),
+        "objective": ClassifierObjective(Weighting(said.class_weights), said.focal_gamma, said.label_smoothing),
+        "training": training,
+        "gate": ClassifierGateSettings(**said.gate.model_dump()),
+        "best_by": BestBy(said.best_by),
+        "baseline_rows": said.baseline_rows,
+        "measured_rows": said.measured_rows,
+    }

@@ -235,8 +235,9 @@ class GateSettings(_Section):
     """How much worse than the champion's a probability (0–1) may be, for the same reason."""
 
 
-class RelevanceGateSettings(_Section):
-    """`[retrain.relevance.gate]`: what a classifier must reach to become champion; `false` leaves a check out."""
+class ClassifierGateSettings(_Section):
+    """`[retrain.relevance.gate]` and its like: what a classifier must reach to become champion; `false` leaves a check
+    out."""
 
     macro_f1: Limit = 0.001
     """How much better (0–1) than the better baseline, and than the champion, the mean of the classes' F1 must be."""
@@ -246,11 +247,60 @@ class RelevanceGateSettings(_Section):
     """How much lower (0–1) than the champion's, or else the better baseline's, the F1 of a class may be: chance."""
 
 
-class RelevanceSettings(_Section):
-    """`[retrain.relevance]`: how `shopmon retrain --task relevance` learns what belongs to a query.
+class ClassifierSection(_Section):
+    """What the sections of all tasks that tell classes apart say: `[retrain.relevance]` and its like.
 
-    What says nothing here is as the preset has it; base, bf16 and report_to as `[retrain]` has them.
+    What says nothing here is as the task's preset has it; base, bf16 and report_to as `[retrain]` has them.
     """
+
+    split: Literal["grouped", "hash", "stratified", "published"] = "grouped"
+    """How rows are dealt: a group (a query's pairs, a product's offers) whole and each class its share; by the group's
+    hash alone; each class its share with groups torn, which leaks; or as the column `split` says."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the rows (0–1) that choose the best weights."""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the rows (0–1) that no training and no choice sees."""
+    leaks: Literal["refuse", "drop"] = "refuse"
+    """What becomes of rows whose text stands on two sides."""
+    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Passes over the training rows."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps at most, whatever `epochs` says."""
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    """Rows of a step, over all processes."""
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Of AdamW, at its highest."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of the steps over which it grows from 0."""
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Of AdamW."""
+    max_length: Annotated[int, Field(ge=8)] | None = None
+    """Tokens of a row (query and product together); longer ones are cut."""
+    evaluations: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Evaluations in an epoch, each with a checkpoint."""
+    evaluate_every: Annotated[int, Field(ge=1)] | None = None
+    """Steps between two evaluations, whatever `evaluations` says."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Evaluations without a better one after which the training stops."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    """The same seed, data and machine give the same weights and the same split."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Whether each class counts as much as every other; the published recipes do without."""
+    focal_gamma: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Exponent by which rows that are recognised already count less; 0 does without, 2 is usual."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of a label (0–1) that is spread over all classes, where labels are doubtful."""
+    best_by: Literal["loss", "macro_f1", "ndcg"] = "macro_f1"
+    """By which figure on the validation rows the best weights are chosen; by what the gate asks first."""
+    baseline_rows: Annotated[int, Field(ge=100)] = 20_000
+    """Rows that the baselines learn from at most: some minutes."""
+    measured_rows: Annotated[int, Field(ge=10)] = 20_000
+    """Held-out rows that models are measured on at most: accuracy is known to 0.7 points then."""
+    gate: ClassifierGateSettings = ClassifierGateSettings()
+
+
+class RelevanceSettings(ClassifierSection):
+    """`[retrain.relevance]`: how `shopmon retrain --task relevance` learns what belongs to a query."""
 
     data: Names = ()
     """Labelled pairs: files, folders or addresses, relative to `shopmon.toml`."""
@@ -274,52 +324,8 @@ class RelevanceSettings(_Section):
     """Only pairs of these; all by default."""
     missing_products: Literal["refuse", "drop"] = "refuse"
     """What becomes of pairs whose product is missing; refused, since many of them mean a wrong file."""
-    split: Literal["grouped", "hash", "stratified", "published"] = "grouped"
-    """How pairs are dealt: a query whole and each class its share; by the query's hash alone; each class its share with
-    queries torn, which leaks; or as the column `split` says."""
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of the pairs (0–1) that choose the best weights."""
-    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of the pairs (0–1) that no training and no choice sees."""
-    leaks: Literal["refuse", "drop"] = "refuse"
-    """What becomes of pairs whose text stands on two sides."""
     preset: Literal["liyuan", "esci-ce"] = "liyuan"
     """A published recipe: 2 epochs of 16 rows at 2e-5; or 3 of 32 at 5e-5 with warm-up and ten looks an epoch."""
-    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Passes over the training pairs."""
-    steps: Annotated[int, Field(ge=1)] | None = None
-    """Steps at most, whatever `epochs` says."""
-    batch_size: Annotated[int, Field(ge=1)] | None = None
-    """Pairs of a step, over all processes."""
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Of AdamW, at its highest."""
-    warmup: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Share of the steps over which it grows from 0."""
-    weight_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Of AdamW."""
-    max_length: Annotated[int, Field(ge=8)] | None = None
-    """Tokens of query and product together; longer ones are cut."""
-    evaluations: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Evaluations in an epoch, each with a checkpoint."""
-    evaluate_every: Annotated[int, Field(ge=1)] | None = None
-    """Steps between two evaluations, whatever `evaluations` says."""
-    patience: Annotated[int, Field(ge=1)] | None = None
-    """Evaluations without a better one after which the training stops."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
-    """The same seed, data and machine give the same weights and the same split."""
-    class_weights: Literal["none", "balanced"] = "none"
-    """Whether each class counts as much as every other; the published recipes do without."""
-    focal_gamma: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """Exponent by which pairs that are recognised already count less; 0 does without, 2 is usual."""
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of a label (0–1) that is spread over all classes, where labels are doubtful."""
-    best_by: Literal["loss", "macro_f1", "ndcg"] = "macro_f1"
-    """By which figure on the validation pairs the best weights are chosen; by what the gate asks first."""
-    baseline_rows: Annotated[int, Field(ge=100)] = 20_000
-    """Pairs that the baselines learn from at most: some minutes."""
-    measured_rows: Annotated[int, Field(ge=10)] = 20_000
-    """Held-out pairs that models are measured on at most: accuracy is known to 0.7 points then."""
-    gate: RelevanceGateSettings = RelevanceGateSettings()
 
 
 class RetrainSettings(_Section):

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from expectations.errors import ShopmonError
 from retrain.settings import OFFLINE, Recipe
 from shopmon.project import Project
+from shopmon.rooms import CLASSIFIERS
 
 if TYPE_CHECKING:
-    from retrain.classifier_settings import ClassifierTraining, RelevanceSettings
+    from retrain.classifier_settings import ClassifierSettings, ClassifierTraining
     from retrain.results import TrainingProgress
     from retrain.settings import MlmSettings, Training
 
     AnyTraining = TypeVar("AnyTraining", Training, ClassifierTraining)
+    AnyClassifier = TypeVar("AnyClassifier", bound=ClassifierSettings)
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
 """What a training can tell, beside metrics.jsonl; each an extra."""
@@ -69,11 +71,11 @@ class TrainingRequest:
                 f"a training that goes on keeps the settings it began with, and {', '.join(said)} was given",
                 advice="Leave it out to go on, or leave out resume to begin a new training.",
             )
-        for name in (one for task, names in _ONLY.items() if task != self.task for one in names):
-            if getattr(self, name) is not None:
-                owner = next(task for task, names in _ONLY.items() if name in names)
+        for name, tasks in _ONLY.items():
+            if getattr(self, name) is not None and self.task not in tasks:
                 raise ShopmonError(
-                    f"{name} belongs to the task {owner}, and {self.task} was asked for", advice="Leave it out."
+                    f"{name} belongs to the task {' or '.join(tasks)}, and {self.task} was asked for",
+                    advice="Leave it out.",
                 )
         for name, least in (("steps", 1), ("batch_size", 1), ("seed", 0)):
             _check(name, getattr(self, name), f"a whole number of {least} or more", _whole(least))
@@ -101,8 +103,8 @@ class TrainingRequest:
             changes["objective"] = replace(settings.objective, recipe=Recipe(self.recipe))
         return replace(settings, **changes)
 
-    def applied_to_relevance(self, settings: RelevanceSettings) -> RelevanceSettings:
-        """The same for the classifier; the preset is in the settings already."""
+    def applied_to_classifier(self, settings: AnyClassifier) -> AnyClassifier:
+        """The same for a classifier; the preset is in the settings already."""
         from retrain.splits import How
 
         training = self._applied(settings.training)
@@ -121,8 +123,8 @@ class TrainingRequest:
         return replace(training, **said)
 
 
-_ONLY = {"mlm": ("recipe", "general_text"), "relevance": ("preset", "split")}
-"""Task → what can be asked of it alone."""
+_ONLY = {"recipe": ("mlm",), "general_text": ("mlm",), "preset": ("relevance",), "split": CLASSIFIERS}
+"""What can be asked of some tasks alone → which."""
 _SETTINGS = tuple(
     one.name for one in fields(TrainingRequest) if one.default is None and one.name not in ("task", "project")
 )

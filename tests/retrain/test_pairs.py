@@ -82,7 +82,7 @@ def test_examples_and_products_are_joined_on_product_and_locale(esci, tmp_path):
     found = read_pairs(esci, tmp_path / "cache")
     rows = pq.read_table(found.file).to_pylist()
     assert (found.rows, found.counts, found.classes) == (20, (8, 4, 4, 4), ("E", "S", "C", "I"))
-    assert {row["text"] for row in rows if row["locale"] == "es"} == {f"thing {at} es" for at in range(5)}
+    assert {row["pair"] for row in rows if row["locale"] == "es"} == {f"thing {at} es" for at in range(5)}
     assert Counter(row["split"] for row in rows) == {"train": 15, "test": 5}
     assert [row["row"] for row in rows] == list(range(1, 21))
     assert rows[0]["file"].endswith("examples.parquet")
@@ -97,11 +97,11 @@ def test_queries_that_differ_in_writing_alone_are_one_group(esci, tmp_path):
 
 
 def test_all_attributes_are_joined_in_the_order_that_is_asked_for(esci, tmp_path):
-    texts = [row["text"] for row in rows_of(replace(esci, product_text=ATTRIBUTES), tmp_path / "cache")]
+    texts = [row["pair"] for row in rows_of(replace(esci, product_text=ATTRIBUTES), tmp_path / "cache")]
     assert texts[1] == "thing 1 us\n<p>about 1</p>\npoint 1\nAcme\nred"
     assert texts[0] == "thing 0 us\n<p>about 0</p>\npoint 0\nred", "a blank brand is none"
     assert texts[2] == "thing 2 us\npoint 2\nAcme\nred", "a missing description is left out"
-    assert rows_of(replace(esci, product_text=("brand", "title")), tmp_path / "cache")[1]["text"] == "Acme\nthing 1 us"
+    assert rows_of(replace(esci, product_text=("brand", "title")), tmp_path / "cache")[1]["pair"] == "Acme\nthing 1 us"
 
 
 def test_the_small_version_and_the_locales_are_honoured(esci, tmp_path):
@@ -172,7 +172,7 @@ def test_a_csv_file_with_columns_of_its_own_is_read(tmp_path):
     table = pa.table({"Suche": ["lamp"] * 4, "Ware": list("abcd"), "label": ["E", "S", "C", "I"]})
     pyarrow.csv.write_csv(table, file)
     found = rows_of(PairSettings(data=(str(file),), columns={"Suche": "query", "Ware": "product_text"}), tmp_path)
-    assert [(row["query"], row["text"], row["label"]) for row in found] == [
+    assert [(row["text"], row["pair"], row["label"]) for row in found] == [
         ("lamp", text, number) for number, text in enumerate("abcd")
     ]
 
@@ -200,8 +200,8 @@ def test_labels_of_another_shop_are_mapped(tmp_path):
     ("label", "more", "told"),
     [
         (["E", "S", "X", "X"], {}, "the label 'X' of 2 rows is no class; the classes are E, S, C, I"),
-        (["E", "E", "E", "E"], {}, "every one of the 4 pairs is labelled E"),
-        (["E", "S", "C", None], {}, "3 complete pairs for 4 classes: fewer rows than classes"),
+        (["E", "E", "E", "E"], {}, "every one of the 4 rows is labelled E"),
+        (["E", "S", "C", None], {}, "3 complete rows for 4 classes: fewer rows than classes"),
         (["E", "S", "3", "2"], {}, "the labels mix numbers and words: '2' in 1 rows, 'E' in 1"),
         ([3, 2, 1, 1], {}, r"the labels are numbers \('1', '2', '3'\), and nothing says"),
         ([3, 2, 1, 0], {"grades": GRADES}, "the label '0' of 1 rows lies below every grade"),
@@ -264,7 +264,7 @@ def test_the_sample_of_the_published_data_is_read(tmp_path):
     found = read_pairs(asked, tmp_path)
     assert (found.rows, found.counts, found.foreign) == (16, (3, 6, 0, 7), ())
     assert set(found.column("split")) == {"test"}
-    assert max(map(len, found.column("text"))) > 1_000
+    assert max(map(len, found.column("pair"))) > 1_000
 
 
 def test_home_depots_grades_are_read_as_classes(tmp_path):

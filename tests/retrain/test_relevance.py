@@ -23,22 +23,20 @@ from expectations.errors import ShopmonError
 from retrain.base import load_encoder
 from retrain.classification_measures import ESCI
 from retrain.classifier import embed, fresh_classifier, load_classifier, predict
+from retrain.classifier_learning import steps_of
 from retrain.classifier_settings import (
-    PRESETS,
     BestBy,
     ClassifierGateSettings,
     ClassifierObjective,
     ClassifierTraining,
-    Preset,
-    RelevanceSettings,
     Weighting,
 )
 from retrain.metrics import told
-from retrain.pair_steps import cut_pairs
+from retrain.pair_steps import cut_texts
 from retrain.pairs import PairSettings, read_pairs
 from retrain.records import document, from_document
 from retrain.registry import Registry
-from retrain.relevance import steps_of, train
+from retrain.relevance import PRESETS, Preset, RelevanceSettings, train
 from retrain.results import Role
 from retrain.splits import How, Leaks, SplitSettings
 
@@ -150,7 +148,7 @@ def test_the_model_in_the_registry_says_what_was_measured(whole, settings, room)
     kept = load_classifier(whole.folder, device=torch.device("cpu"))
     assert kept.classes == ESCI
     pairs = read_pairs(settings.pairs, room / "cache")
-    said = predict(kept, cut_pairs(pairs, kept.tokenizer, 32, room / "cache"))
+    said = predict(kept, cut_texts(pairs, kept.tokenizer, 32, room / "cache"))
     assert said.shape == (240, 4)
     assert said.sum(1) == pytest.approx(1.0)
     assert AutoModelForSequenceClassification.from_pretrained(whole.folder).config.id2label[0] == "E"
@@ -229,7 +227,7 @@ def test_a_training_goes_on_only_with_the_pairs_it_began_with(small, tmp_path, b
     with pytest.raises(RuntimeError, match="the power went"):
         again(small, tmp_path, asked, progress=breaks)
     small.pairs(own, queries=61)
-    with pytest.raises(ShopmonError, match="the labelled pairs is not the one"):
+    with pytest.raises(ShopmonError, match="the labelled data is not the one"):
         again(small, tmp_path, asked, resume=True)
 
 
@@ -342,13 +340,13 @@ def test_a_foreign_locale_without_a_multilingual_base_is_told(small, tmp_path, s
     own = tmp_path / "own.parquet"
     pq.write_table(table.append_column("product_locale", pa.array(["us"] * 120 + ["jp"] * 120)), own)
     result = again(small, tmp_path, replace(settings, pairs=PairSettings(data=(str(own),))))
-    assert any(note.startswith("pairs of jp are not English") for note in result.notes)
+    assert any(note.startswith("rows of jp are not English") for note in result.notes)
 
 
 def test_too_few_pairs_are_told(small, tmp_path, settings, file):
     own = tmp_path / "few.parquet"
     pq.write_table(pq.read_table(file).slice(0, 40), own)
-    with pytest.raises(ShopmonError, match="24 pairs are left to learn from; 32 are the least"):
+    with pytest.raises(ShopmonError, match="24 rows are left to learn from; 32 are the least"):
         again(small, tmp_path, replace(settings, pairs=PairSettings(data=(str(own),))))
 
 

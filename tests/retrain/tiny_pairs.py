@@ -18,10 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from retrain import relevance, training
-from retrain.classifier_settings import ClassifierGateSettings, ClassifierTraining, RelevanceSettings
+from retrain import classifier_learning, classifier_training, relevance, training
+from retrain.classifier_settings import ClassifierGateSettings, ClassifierTraining
+from retrain.classifier_training import Asked
 from retrain.pairs import PairSettings
 from retrain.registry import Registry
+from retrain.relevance import RelevanceSettings
 from retrain.splits import SplitSettings
 
 MODEL_ID = "20261120-195801-b4e8d2"
@@ -64,20 +66,20 @@ def settings_of(base: Path, file: Path, **changes: Any) -> RelevanceSettings:
     return replace(asked, **changes)
 
 
-def asked(room: Path, settings: RelevanceSettings, **more: Any) -> relevance.Asked:
+def asked(room: Path, settings: RelevanceSettings, **more: Any) -> Asked[RelevanceSettings]:
     """What a training in a room is asked to do."""
     usual = {"model_id": MODEL_ID, "promote": True, "cache": room / "cache"}
-    return relevance.Asked(settings, Registry(room / "models"), room / "training", **{**usual, **more})
+    return Asked(settings, Registry(room / "models"), room / "training", **{**usual, **more})
 
 
 def harm(where: str, at: int) -> None:
     """Let the n-th call of a function be the last thing that this process does."""
     owner, name = {
         "in a step": (training._Trainer, "training_step"),
-        "while it measures": (relevance, "measure"),
+        "while it measures": (classifier_learning, "measure"),
         "before a checkpoint": (training.checkpoints, "save"),
-        "while it registers": (relevance, "classifier_card"),
-        "before it is champion": (relevance, "promoted"),
+        "while it registers": (classifier_training, "write"),
+        "before it is champion": (classifier_training, "promoted"),
     }[where]
     usual, calls = getattr(owner, name), [0]
 

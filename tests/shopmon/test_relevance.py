@@ -15,8 +15,9 @@ from rich.console import Console
 import shopmon
 from expectations.errors import ProjectError, ShopmonError
 from monitor.runs import RunStore
-from retrain.classifier_settings import PRESETS, Preset, Weighting
+from retrain.classifier_settings import Weighting
 from retrain.records import document
+from retrain.relevance import PRESETS, Preset
 from retrain.results import Role
 from retrain.splits import How
 from shopmon.cli import main
@@ -128,7 +129,7 @@ def test_a_project_that_says_nothing_has_the_preset_and_the_plain_objective(tmp_
 
 def test_what_is_asked_for_takes_the_place_of_the_settings(shop):
     request = TrainingRequest(task="relevance", split="hash", epochs=1.0, seed=5, base="offline")
-    asked = request.applied_to_relevance(relevance_settings(shop))
+    asked = request.applied_to_classifier(relevance_settings(shop))
     assert (asked.split.how, asked.split.seed, asked.training.seed) == (How.HASH, 5, 5)
     assert (asked.training.steps, asked.training.epochs, asked.base) == (None, 1.0, "offline")
 
