@@ -220,6 +220,41 @@ class DataUsed:
 
 
 @dataclass(frozen=True)
+class ThresholdMeasure:
+    """What a threshold does on some rows."""
+
+    rows: int
+    of_class: int
+    """Rows of the class that is looked for."""
+    taken: int
+    """Rows at the threshold or above."""
+    precision: float
+    """Share (0–1) of the rows taken that are of the class; 0 where none was taken."""
+    recall: float
+    """Share (0–1) of the class's rows that are taken; 0 where there is none."""
+    f1: float
+    """Harmonic mean of both (0–1)."""
+
+
+@dataclass(frozen=True)
+class SubstituteThreshold:
+    """From which probability of a class on a product counts as a substitute."""
+
+    label: str
+    """The class."""
+    value: float
+    """0–1; a row at it counts."""
+    precision_asked: float | None
+    """Share (0–1) of what is taken that was to be right; None: the best F1 was asked for."""
+    reached: bool
+    """Whether that precision was reached on the rows it was chosen on; otherwise it is the threshold of the best F1."""
+    chosen_on: ThresholdMeasure
+    """Validation rows: they flatter it a little."""
+    held_out: ThresholdMeasure | None = None
+    """Rows that had no part in anything; None where it was not measured on any."""
+
+
+@dataclass(frozen=True)
 class BaseUsed:
     """The model a training began with."""
 
@@ -279,4 +314,6 @@ class TrainingResult:
     versions: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
     """The model's folder in the registry."""
+    substitutes: SubstituteThreshold | None = None
+    """Of a classifier with a class of substitutes: from which probability on a product counts as one."""
     notes: tuple[str, ...] = ()
