@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from expectations.errors import ShopmonError
+from monitor.retraining_set import RetrainingSet
+from monitor.reviews import Reviewed
 from retrain import processes
 from retrain.answering import Answering, as_it_learnt, load_plain, regressions
 from retrain.base import Base, load_encoder
@@ -31,6 +33,7 @@ from retrain.classifier_data import Material, prepare
 from retrain.classifier_gate import judge_classifier
 from retrain.classifier_learning import Progress, learn, measure
 from retrain.classifier_settings import ClassifierSettings
+from retrain.gathered_labels import Meaning, with_gathered
 from retrain.labelled import Labelled
 from retrain.lineage import HELD_OUT, SCHEMA, TRAIN
 from retrain.metrics import FILE_NAME, Metrics
@@ -63,6 +66,10 @@ class Asked(Generic[AnySettings]):
     cache: Path
     """Folder of what can be made again: rows, tokens, the offline base."""
     model_id: str
+    gathered: RetrainingSet | None = None
+    """Rows that checks gathered: those that people stand for join the delivered ones; None: none do."""
+    reviewed: Reviewed = field(default_factory=Reviewed)
+    """What people decided about them; one that goes on keeps what was decided when it began."""
     resume: bool = False
     promote: bool = False
     """Whether the candidate becomes champion whatever the gate says; that is recorded."""
@@ -86,6 +93,8 @@ class Recipe(Generic[AnySettings]):
     """Raises ShopmonError for settings that cannot work, before a base is fetched."""
     read: Callable[[AnySettings, Path], Labelled]
     """Settings, cache → labelled texts; in each process, and the first one has read them before."""
+    meaning: Callable[[AnySettings, Sequence[str]], Meaning] | None = None
+    """Settings, classes → what rows of the retraining set mean to it; None: nothing."""
     fresh: Callable[[Path, Sequence[str], int], Classifier] = fresh_classifier
     """Folder of the base, classes, seed → what learns."""
     finish: Callable[[Classifier, Material, AnySettings, Path], Answering] = as_it_learnt
@@ -123,7 +132,7 @@ def _work(recipe: Recipe[AnySettings], asked_for: Asked[AnySettings]) -> Work[An
         return resume_work(asked_for.work, recipe.settings)
     check_trackers(asked_for.settings.training.report_to)
     recipe.check(asked_for.settings)
-    return begin_work(asked_for.work, asked_for.model_id, asked_for.settings)
+    return begin_work(asked_for.work, asked_for.model_id, asked_for.settings, reviewed=asked_for.reviewed)
 
 
 def _trained(recipe: Recipe[AnySettings], asked_for: Asked[AnySettings], work: Work[AnySettings]) -> TrainingResult:
@@ -133,7 +142,7 @@ def _trained(recipe: Recipe[AnySettings], asked_for: Asked[AnySettings], work: W
     work.holds("base model", base.sha256)
     champion = asked_for.registry.champion(recipe.task)  # before the work: a damaged one must not cost it
     progress(TrainingProgress("reading the labelled rows"))
-    labelled = _read(recipe, settings, asked_for.cache)
+    labelled = _read(recipe, replace(asked_for, reviewed=work.reviewed))
     work.holds("labelled data", labelled.sha256)
     before = recipe.fresh(base.folder, labelled.classes, settings.training.seed)
     material = prepare(before, labelled, settings, asked_for.cache)
@@ -162,12 +171,20 @@ def _trained(recipe: Recipe[AnySettings], asked_for: Asked[AnySettings], work: W
     return _registered(recipe, asked_for, result, candidate, material, work)
 
 
-def _read(recipe: Recipe[AnySettings], settings: AnySettings, cache: Path) -> Labelled:
-    """The labelled texts; the first process reads them, and the others find what it kept."""
+def _read(recipe: Recipe[AnySettings], asked_for: Asked[AnySettings]) -> Labelled:
+    """The labelled texts, with what people decided; the first process reads them, and the others find what it kept."""
+
+    def read() -> Labelled:
+        labelled = recipe.read(asked_for.settings, asked_for.cache)
+        if recipe.meaning is None or asked_for.gathered is None:
+            return labelled
+        meaning = recipe.meaning(asked_for.settings, labelled.classes)
+        return with_gathered(labelled, asked_for.gathered, asked_for.reviewed, meaning, asked_for.cache)
+
     if processes.is_first():
-        recipe.read(settings, cache)
+        read()
     processes.together()
-    return recipe.read(settings, cache)
+    return read()
 
 
 def _warnings(before: Classifier, base: Base, settings: ClassifierSettings, labelled: Labelled) -> tuple[str, ...]:

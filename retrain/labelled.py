@@ -6,9 +6,10 @@ that memory does not grow with them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -76,6 +77,28 @@ class Labelled:
     def foreign(self) -> tuple[str, ...]:
         """Locales whose language is not English, as far as their names tell."""
         return tuple(one for one in self.locales if one.lower().replace("_", "-").split("-")[0] not in _ENGLISH)
+
+
+def class_of(
+    said: str, classes: Sequence[str], labels: Mapping[str, str], grades: Mapping[str, float] = MappingProxyType({})
+) -> int | None:
+    """The number of the class that a label as written belongs to; None for none.
+
+    `labels` are other ways to write a class, in any case; `grades`, where there are any, each class's least number.
+
+    >>> class_of("Exact", ("E", "I"), {"exact": "E"}), class_of("2.5", ("E", "I"), {}, {"E": 3.0, "I": 1.0})
+    (0, 1)
+    """
+    if grades:
+        try:
+            grade = float(said)
+        except ValueError:
+            return None
+        fitting = [(least, label) for label, least in grades.items() if grade >= least - 1e-9]
+        return classes.index(max(fitting)[1]) if fitting else None
+    known = {label.lower(): label for label in classes} | {name.lower(): label for name, label in labels.items()}
+    found = known.get(said.lower())
+    return None if found is None else classes.index(found)
 
 
 def check_classes(found: Labelled, section: str) -> Labelled:

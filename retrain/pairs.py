@@ -27,7 +27,7 @@ from expectations.sql import quoted
 from monitor.retraining_set import text_hash
 from monitor.run_folder import write_aside
 from retrain.classification_measures import ESCI
-from retrain.labelled import SCHEMA, Labelled, check_classes
+from retrain.labelled import SCHEMA, Labelled, check_classes, class_of
 from retrain.splits import normalised
 
 VERSION = 2
@@ -95,18 +95,8 @@ class PairSettings:
         >>> PairSettings().class_of("exact"), PairSettings(grades={"E": 3.0, "I": 0.0}).class_of("2.33")
         (0, 3)
         """
-        if self.grades:
-            try:
-                grade = float(said)
-            except ValueError:
-                return None
-            fitting = [(least, label) for label, least in self.grades.items() if grade >= least - 1e-9]
-            return self.classes.index(max(fitting)[1]) if fitting else None
-        known = {name: label for name, label in _WRITTEN.items() if label in self.classes}
-        known |= {label.lower(): label for label in self.classes}
-        known |= {name.lower(): label for name, label in self.labels.items()}
-        found = known.get(said.lower())
-        return None if found is None else self.classes.index(found)
+        written = {name: label for name, label in _WRITTEN.items() if label in self.classes}
+        return class_of(said, self.classes, {**written, **self.labels}, self.grades)
 
 
 def read_pairs(settings: PairSettings, cache: Path) -> Labelled:

@@ -6,7 +6,7 @@ the Shopping Queries Dataset (Reddy et al., 2022), and ranks by expected gain as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from retrain.classification_measures import ESCI, GAINS
 from retrain.classifier_settings import ClassifierSettings, ClassifierTraining
 from retrain.classifier_training import Asked, Recipe, train_classifier
+from retrain.gathered_labels import Meaning
 from retrain.labelled import Labelled
 from retrain.pairs import PairSettings, check_named, read_pairs
 from retrain.results import TrainingResult
@@ -83,4 +84,10 @@ def _read(settings: RelevanceSettings, cache: Path) -> Labelled:
     return read_pairs(settings.pairs, cache)
 
 
-RECIPE = Recipe(TASK, RelevanceSettings, check=lambda settings: check_named(settings.pairs), read=_read)
+def _meaning(settings: RelevanceSettings, classes: Sequence[str]) -> Meaning:
+    return Meaning("relevance", settings.pairs.class_of, in_two=True)
+
+
+RECIPE = Recipe(
+    TASK, RelevanceSettings, check=lambda settings: check_named(settings.pairs), read=_read, meaning=_meaning
+)

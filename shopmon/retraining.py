@@ -188,6 +188,7 @@ def _classifier(
     recipe: Recipe[AnySettings], settings: AnySettings, request: TrainingRequest, project: Project, model_id: str
 ) -> TrainingResult:
     """Any model that tells classes apart."""
+    from monitor.retraining_set import RetrainingSet
     from retrain import processes
     from retrain.classifier_training import Asked, train_classifier
     from retrain.registry import Registry
@@ -200,6 +201,8 @@ def _classifier(
             work=project.training / recipe.task,
             cache=project.cache,
             model_id=model_id,
+            gathered=RetrainingSet(project.retraining),
+            reviewed=_reviewed(request, project),
             resume=request.resume,
             promote=request.promote,
             progress=request.progress if is_first() else lambda _: None,
