@@ -4,13 +4,14 @@ A rule is a formula over signals. DuckDB computes what is cheap and leaves out t
 more. For the others dear signals are computed, one after the other and only where they still decide, and UpTrain's
 Signals say which rows are chosen. The outcome is the same as if everything had been computed for every row, but for two
 bounds: at most `candidates` rows of a check have dear signals computed, and of the rules that ask a model, which is the
-dearest, at most `model_rows`. Which these are depends on a hash of their text, and how many were left out is said.
+dearest, at most `model_rows` for each model. Which these are depends on a hash of their text, and how many were left
+out is said.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -29,17 +30,21 @@ from monitor.profiles import Profile
 from monitor.results import ModelReading
 from monitor.retraining_set import text_hashes
 from monitor.signals import (
-    MODEL_SIGNALS,
+    ASKING,
+    MASKED,
     SAID,
     SIGNALS,
     Asked,
     Matching,
+    Reader,
     ReadOnce,
+    Row,
     Signal,
     SignalSettings,
     Values,
     Words,
     needs_model,
+    no_model,
     signal_named,
     signal_names,
     text_of,
@@ -47,7 +52,6 @@ from monitor.signals import (
 
 CHUNK = 50_000
 """Texts for which a dear signal is computed at once: bounds memory."""
-NO_MODEL = "there is no model; train one with: shopmon retrain"
 _KNOWN = "texts_gathered_before"
 _LOWERED = "said_in_lower_case"
 _CANDIDATES, _DRAWS = "edge_case_candidates", "edge_case_draws"
@@ -94,8 +98,7 @@ class EdgeCaseSettings:
     candidates: int = 5_000
     """Rows of a check for which dear signals are computed at most: half a second of VADER (some 80 µs a text)."""
     model_rows: int = 500
-    """Rows of a check of which rules may ask a model at most, beside `candidates`: docs/edge-cases.md says how many
-    texts a second a model reads."""
+    """Rows of a check that each model reads at most, beside `candidates`: docs/edge-cases.md says how many a second."""
     unwanted_above: float = 0.1
     """Probability (0–1) of unwanted words above which `unwanted_fill_in` chooses a row: five times what the gate of
     `shopmon retrain` lets a model say."""
@@ -127,7 +130,9 @@ class EdgeCases:
     left_out_by_rule: Mapping[str, int] = field(default_factory=dict)
     """The same of each rule, and of those that ask a model what is beyond `model_rows`, which they share alike."""
     model: ModelReading | None = None
-    """What the model read; None where no rule asked it."""
+    """What the masked model read; None where no rule asked it."""
+    further_models: tuple[ModelReading, ...] = ()
+    """What each other model read that a rule asked."""
     beyond_limit: Mapping[str, int] = field(default_factory=dict)
     """Rule → rows that it would have chosen beyond its own `at_most`, as far as they were looked at."""
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -152,7 +157,17 @@ def default_rules(kind: str, words: Words = Words(), unwanted_above: float = 0.1
     }
     if kind == "reviews":
         rules["stars_disagree"] = Rule("stars_disagree", Role.COUNTERFACTUAL, 1_000)
+    if kind == "relevance":
+        rules |= _PAIR_RULES
     return rules | (_brand_rules(kind, words, unwanted_above) if words.brands else {})
+
+
+_PAIR_RULES = {
+    "label_error": Rule("label_error", Role.COUNTERFACTUAL, 200),
+    "relevance_disagrees": Rule("relevance_disagrees & label_probability < 0.1", Role.COUNTERFACTUAL, 200),
+    "relevance_unsure": Rule("relevance_confidence < 0.5 | relevance_margin < 0.1", Role.POSITIVE, 200),
+}
+"""What a relevance model may be wrong about, or whoever gave the label; few rows of it, since any model doubts some."""
 
 
 def _brand_rules(kind: str, words: Words, unwanted_above: float) -> dict[str, Rule]:
@@ -217,18 +232,21 @@ class _Asking:
     """The dear signals it names, the quicker ones first."""
 
     @property
-    def asks_model(self) -> bool:
-        """Whether a model must read rows for it."""
-        return not MODEL_SIGNALS.keys().isdisjoint(self.dear)
+    def asks(self) -> frozenset[str]:
+        """The tasks whose models must read rows for it."""
+        return _tasks(self.dear)
 
 
-def asks_model(kind: str, settings: EdgeCaseSettings) -> bool:
-    """Whether any rule names what a model says, so that one is worth looking for.
+def models_asked(kind: str, settings: EdgeCaseSettings) -> frozenset[str]:
+    """The tasks of the models that any rule asks, so that they are worth looking for.
 
     Raises ShopmonError for a rule that cannot be read.
     """
-    read = parse_rules(_rules(kind, settings))
-    return any(not MODEL_SIGNALS.keys().isdisjoint(formula.names) for formula in read.values())
+    return _tasks(name for formula in parse_rules(_rules(kind, settings)).values() for name in formula.names)
+
+
+def _tasks(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(ASKING[name].task for name in names if name in ASKING)
 
 
 def _rules(kind: str, settings: EdgeCaseSettings) -> dict[str, Rule]:
@@ -242,8 +260,9 @@ def _askable(settings: EdgeCaseSettings, asked: Asked) -> tuple[list[_Asking], d
     signals: dict[str, Signal] = {}
     asking, skipped = [], {}
     for name, formula in parse_rules(rules).items():
-        if asked.model is None and name not in settings.rules and not MODEL_SIGNALS.keys().isdisjoint(formula.names):
-            skipped[name] = f"not examined: {NO_MODEL}"  # nobody asked for it: no error, as for a rule of the project's
+        if name not in settings.rules and (lacking := _lacking_models(formula, asked)):
+            # Nobody asked for it: no error, as for a rule of the project's.
+            skipped[name] = f"not examined: {no_model(lacking[0])}"
             continue
         try:
             used = _signals_of(formula, asked)
@@ -263,13 +282,18 @@ def _askable(settings: EdgeCaseSettings, asked: Asked) -> tuple[list[_Asking], d
     return asking, signals, skipped
 
 
+def _lacking_models(formula: Formula, asked: Asked) -> list[str]:
+    """The tasks whose models a formula asks, and which are not there."""
+    return sorted({ASKING[name].task for name in formula.names if name in ASKING and ASKING[name].lacks_model(asked)})
+
+
 def _signals_of(formula: Formula, asked: Asked) -> dict[str, Signal]:
     """The signals a formula names. Raises FormulaError where it cannot be understood, ShopmonError without a model."""
     found = {name: signal for name in formula.names if (signal := signal_named(name, asked)) is not None}
     formulas.check(formula, {name: s.holds for name, s in found.items()}, known=signal_names(asked))
     for name, signal in list(found.items()):
-        if name in MODEL_SIGNALS and asked.model is None:
-            raise needs_model(name)
+        if signal.lacks_model(asked) and all(asked.batch.column(needed) is not None for needed in signal.needs):
+            raise needs_model(name)  # of a batch without the columns no model could say anything either
         if signal.formula is not None:  # what it stands for may lack something of its own
             found |= _signals_of(formulas.parse(signal.formula(asked.settings)), asked)
     return found
@@ -297,12 +321,14 @@ def select(
     reference: Profile | None = None,
     known_hashes: pa.Array | None = None,
     model_signals: Callable[[Sequence[str]], Mapping[str, Values]] | None = None,
+    readers: Mapping[str, Reader] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> EdgeCases:
     """The rows of a relation (with the columns of `batch`) that the rules choose, each once, with all its reasons.
 
     `reference` is what `distance` measures from, `known_hashes` are the text hashes of the retraining set, and
-    `model_signals` computes `monitor.signals.MODEL_SIGNALS` for a list of texts. Without a row or a rule: no rows.
+    `model_signals` computes `monitor.signals.MODEL_SIGNALS` for a list of texts; `readers` are the models of other
+    tasks. Without a row or a rule: no rows.
 
     Raises ShopmonError for a rule that cannot be understood, names what does not exist, or needs a model that is not
     there. A rule that this batch lacks a column for is skipped, and the reason is told.
@@ -316,7 +342,7 @@ def select(
         known = _KNOWN
     try:
         model = None if model_signals is None else ReadOnce(model_signals)
-        asked = Asked(batch, settings.signals, Bound(), reference, known, model, _LOWERED)
+        asked = Asked(batch, settings.signals, Bound(), reference, known, model, readers or {}, _LOWERED)
         asking, signals, skipped = _askable(settings, asked)
         found = _selected(asked, settings, relation, asking, signals, skipped, progress)
         if model is None or found.model is None:
@@ -338,9 +364,10 @@ def _selected(
 ) -> EdgeCases:
     progress("looking for rows to learn from")
     scan = _Scan(asked, relation, asking, signals, settings)
-    looked_at, left_to_model, counts = scan.count()
+    looked_at, left_to_models, counts = scan.count()
     quotas = _quotas(asking, counts, settings)
     deciding = _Deciding(scan.fetch(counts), signals, asked, progress)
+    deciding.look_ahead(asking, quotas)
     chosen, beyond = {}, {}
     for number, (one, counted) in enumerate(zip(asking, counts, strict=True)):
         mask, decided = deciding.chosen(number, one, quotas[number])
@@ -348,28 +375,57 @@ def _selected(
         beyond[one.name] = counted.sure + decided - int(chosen[one.name].sum())
     left = {one.name: counts[n].open - quotas[n] for n, one in enumerate(asking)}
     rows = deciding.rows(asking, chosen)
+    readings = {task: _reading(task, rows_left, deciding) for task, rows_left in left_to_models.items()}
     return EdgeCases(
         rows=rows,
         by_reason={name: int(mask.sum()) for name, mask in chosen.items()},
         by_role=dict(Counter(rows.column("role").to_pylist())),
         looked_at=looked_at,
-        left_out=sum(left[one.name] for one in asking if not one.asks_model),
+        left_out=sum(left[one.name] for one in asking if not one.asks),
         left_out_by_rule={name: count for name, count in left.items() if count},
-        model=ModelReading(left_to_model, deciding.read(), 0, 0.0) if any(one.asks_model for one in asking) else None,
+        model=readings.get(MASKED),
+        further_models=tuple(reading for task, reading in readings.items() if task != MASKED),
         beyond_limit={name: count for name, count in beyond.items() if count},
         skipped=dict(skipped),
     )
 
 
+def _reading(task: str, rows: int, deciding: _Deciding) -> ModelReading:
+    """What a task's model read of the rows that rules left to it."""
+    reader = deciding.asked.readers.get(task)
+    texts, seconds = reader.counted() if reader else (0, 0.0)
+    return ModelReading(rows, deciding.read(task), texts, seconds, reader.model if reader else "", task)
+
+
 def _quotas(asking: Sequence[_Asking], counts: Sequence[_Counted], settings: EdgeCaseSettings) -> list[int]:
-    """Rows of each rule that dear signals may decide: rules that ask a model have a number of their own to share."""
-    quotas = [0] * len(asking)
-    for asks, total in ((False, settings.candidates), (True, settings.model_rows)):
-        which = [number for number, one in enumerate(asking) if one.asks_model is asks]
-        shares = share_out([counts[number].open for number in which], total)
-        for number, share in zip(which, shares, strict=True):
-            quotas[number] = share
-    return quotas
+    """Rows of each rule that dear signals may decide: rules that ask a model share what that model may read.
+
+    A rule that asks several has the smallest of its shares.
+    """
+    quotas = [counted.open for counted in counts]
+    plain = [number for number, one in enumerate(asking) if not one.asks]
+    shares = dict(zip(plain, share_out([quotas[number] for number in plain], settings.candidates), strict=True))
+    for task in sorted({task for one in asking for task in one.asks}):
+        which = [number for number, one in enumerate(asking) if task in one.asks]
+        most = most_each([counts[number].open_draws for number in which], settings.model_rows)
+        shares |= {number: min(most, shares.get(number, most)) for number in which}
+    return [min(open_, shares[number]) for number, open_ in enumerate(quotas)]
+
+
+def most_each(drawn: Sequence[Sequence[int]], total: int) -> int:
+    """How many of its rows each rule may look at, so that all of them together look at no more than `total` rows.
+
+    `drawn` has the rows of each rule in the order in which they are drawn; a row that several look at counts once.
+
+    >>> most_each([[1, 2, 3], [1, 2, 4], [1]], 4)
+    3
+    """
+    low, high = 0, max(map(len, drawn), default=0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        together = set().union(*(rows[:middle] for rows in drawn))
+        low, high = (middle, high) if len(together) <= total else (low, middle - 1)
+    return low
 
 
 def share_out(wanted: Sequence[int], total: int) -> list[int]:
@@ -407,8 +463,10 @@ class _Counted:
     """Rows that need no dear signal to be chosen."""
     open: int
     """Rows that a dear signal decides."""
-    draws: Sequence[int]
-    """Those of the sure rows, and of the open ones, that are drawn first, as far as any limit lets them be taken."""
+    sure_draws: Sequence[int]
+    """Those of the sure rows that are drawn first, as far as any limit lets them be taken."""
+    open_draws: Sequence[int]
+    """The same of the open ones, in the order in which they are drawn."""
 
 
 class _Scan:
@@ -424,7 +482,8 @@ class _Scan:
     ) -> None:
         self.relation = relation
         self.batch, self.bound, self.asking = asked.batch, asked.bound, asking
-        self.most = [settings.model_rows if one.asks_model else settings.candidates for one in asking]
+        self.most = [settings.model_rows if one.asks else settings.candidates for one in asking]
+        self.reads = {task: asked.readers[task].reads for one in asking for task in one.asks if task in asked.readers}
         self.cheap = {name: signal.sql(asked) for name, signal in signals.items() if signal.sql is not None}
         # Those that read the text stand in a column of their own, the ones that most rules name first.
         named = Counter(name for one in asking for name in formulas.names_of(one.tree))
@@ -436,43 +495,51 @@ class _Scan:
         texts = f"(select *, {text_of(asked.batch)} as {SAID} from {relation})"
         self.drawn = f"(select *, {draw} as draw from {texts} where {SAID} is not null)"
 
-    def count(self) -> tuple[int, int, list[_Counted]]:
-        """Rows with a text, those that a rule leaves to a model, and what there is for each rule."""
+    def count(self) -> tuple[int, dict[str, int], list[_Counted]]:
+        """Rows with a text, those that rules leave to the model of each task, and what there is for each rule."""
         (rows,) = self.batch.row_of(f"select count(*) from {self.relation}")
         near = dict.fromkeys(self._limited, _HORIZON * 2**64 // rows) if rows > 2 * _HORIZON else {}
-        looked_at, left_to_model, counts = self._count(range(len(self.asking)), near)
+        looked_at, left_to_models, counts = self._count(range(len(self.asking)), near)
         short = [number for number in near if counts[number].sure < (self.asking[number].rule.at_most or 0)]
         if short:
             _, _, again = self._count(short, {})
             counts = [again[short.index(n)] if n in short else counted for n, counted in enumerate(counts)]
-        return looked_at, left_to_model, counts
+        return looked_at, left_to_models, counts
 
     @property
     def _limited(self) -> list[int]:
         """The rules that choose so many rows and no more, and need no dear signal."""
         return [n for n, one in enumerate(self.asking) if one.rule.at_most is not None and not one.dear]
 
-    def _count(self, numbers: Sequence[int], near: Mapping[int, int]) -> tuple[int, int, list[_Counted]]:
+    def _count(self, numbers: Sequence[int], near: Mapping[int, int]) -> tuple[int, dict[str, int], list[_Counted]]:
         """The same of some rules; those in `near` are asked only of rows that are drawn up to there."""
-        to_model = any_of(f"open_{number}" for number in numbers if self.asking[number].asks_model)
-        wanted = ["count(*)", f"count(*) filter ({to_model})"]
+        tasks = sorted({task for number in numbers for task in self.asking[number].asks})
+        to_models = [any_of(f"open_{n}" for n in numbers if task in self.asking[n].asks) for task in tasks]
+        wanted = ["count(*)", *(f"count(*) filter ({to_model})" for to_model in to_models)]
         for number in numbers:
             one, sure, open_ = self.asking[number], f"filter (sure_{number})", f"filter (open_{number})"
             limit = min(one.rule.at_most or MOST_DRAWN, MOST_DRAWN)
             wanted += [f"count(*) {sure}", f"count(*) {open_}", f"min(draw, {limit}) {sure}"]
             most = self.most[number]
             wanted.append(f"min(draw, {most}) {open_}" if one.dear and most else "null")
-        looked_at, left_to_model, *found = self.batch.row_of(
+        looked_at, *found = self.batch.row_of(
             f"select {', '.join(wanted)} from {self._flagged(self.drawn, numbers, near)}", self.bound
         )
+        left, found = dict(zip(tasks, found, strict=False)), found[len(tasks) :]
         each = zip(found[::4], found[1::4], found[2::4], found[3::4], strict=True)
-        counts = [_Counted(sure, open_, [*(draws or ()), *(more or ())]) for sure, open_, draws, more in each]
-        return looked_at, left_to_model, counts
+        counts = [_Counted(sure, open_, draws or (), sorted(more or ())) for sure, open_, draws, more in each]
+        return looked_at, left, counts
 
     def fetch(self, counts: Sequence[_Counted]) -> pa.Table:
         """The rows that are drawn: address, text, id, label, cheap signals, and for each rule whether it is sure."""
-        draws = np.unique(np.array([draw for counted in counts for draw in counted.draws], dtype=np.uint64))
-        taken = [f"{FILE} as file", f"{ROW} as row", "draw", f"{SAID} as text", self._own("id"), self._own("label")]
+        every_draw = [draw for counted in counts for draw in (*counted.sure_draws, *counted.open_draws)]
+        draws = np.unique(np.array(every_draw, dtype=np.uint64))
+        taken = [f"{FILE} as file", f"{ROW} as row", "draw", f"{SAID} as text", self._own("id", "id"), self._label()]
+        taken += [
+            f"{sql} as {quoted(_read(task, place))}"
+            for task, columns in self.reads.items()
+            for place, sql in enumerate(columns)
+        ]
         taken += [f"{sql} as {quoted(f'value of {name}')}" for name, sql in self.columns.items()]
         taken += [f"sure_{number}, open_{number}" for number, _ in enumerate(self.asking)]
         self.batch.connection.register(_DRAWS, pa.table({"draw": draws}))
@@ -515,9 +582,14 @@ class _Scan:
     def _column(self, name: str) -> str:
         return self.columns[name]
 
-    def _own(self, role: str) -> str:
+    def _label(self) -> str:
+        """SQL: what people said of the row; of a pair without a label, its grade."""
+        graded = "label" not in self.batch.mapping and "grade" in self.batch.mapping
+        return self._own("grade" if graded else "label", "label")
+
+    def _own(self, role: str, name: str) -> str:
         column = self.batch.column(role)
-        return f"{column.sql if column else 'null'}::varchar as {role}"
+        return f"{column.sql if column else 'null'}::varchar as {name}"
 
 
 # --- what UpTrain decides -------------------------------------------------------------------------------------------
@@ -535,6 +607,19 @@ class _Deciding:
             name: _array(table.column(f"value of {name}")) for name, signal in signals.items() if not signal.is_dear
         }
         self.done: dict[str, _Mask] = {}
+        self.together: dict[str, _Mask] = {}
+        """Of a signal whose values depend on one another: the rows that it is computed of."""
+
+    def look_ahead(self, asking: Sequence[_Asking], quotas: Sequence[int]) -> None:
+        """Note which rows may be looked at for signals that are computed of all rows together."""
+        for number, (one, quota) in enumerate(zip(asking, quotas, strict=True)):
+            for name in (name for name in one.dear if self.signals[name].together):
+                so_far = self.together.setdefault(name, np.zeros(len(self.draw), dtype=bool))
+                self.together[name] = so_far | self._open(number, quota)
+
+    def _open(self, number: int, quota: int) -> _Mask:
+        """The rows of a rule that dear signals may decide."""
+        return _drawn(self.table.column(f"open_{number}").to_numpy(), self.draw, quota)
 
     def chosen(self, number: int, one: _Asking, quota: int) -> tuple[_Mask, int]:
         """The rows that a rule chooses, and how many of them a dear signal decided.
@@ -542,7 +627,7 @@ class _Deciding:
         Dear signals are computed one after the other, and only where the formula is not decided without them.
         """
         sure = _drawn(self.table.column(f"sure_{number}").to_numpy(), self.draw, one.rule.at_most or MOST_DRAWN)
-        open_ = _drawn(self.table.column(f"open_{number}").to_numpy(), self.draw, quota)
+        open_ = self._open(number, quota)
         chosen = np.zeros(len(sure), dtype=bool)
         rows, unknown = np.flatnonzero(sure | open_), list(one.dear)
         while len(rows):
@@ -567,17 +652,30 @@ class _Deciding:
         signal = self.signals[name]
         done = self.done.setdefault(name, np.zeros(len(self.draw), dtype=bool))
         missing = rows[~done[rows]]
+        if len(missing) and signal.together:
+            missing = np.flatnonzero(self.together[name])
         values = self.values.setdefault(name, np.full(len(self.draw), None, dtype=object))
-        for chunk in _chunks(missing):
+        for chunk in [missing] if signal.together else _chunks(missing):
             self.progress(f"{name} of {len(missing):,} rows")
-            texts = self.table.column("text").take(pa.array(chunk)).combine_chunks().dictionary_encode()
-            found = signal.compute(texts.dictionary.to_pylist(), self.asked) if signal.compute else ()
-            values[chunk] = np.asarray(found, dtype=object)[texts.indices.to_numpy()]
+            given, place = self._given(signal, chunk)
+            found = signal.compute(given, self.asked) if signal.compute else ()
+            values[chunk] = np.asarray(found, dtype=object)[place]
         done[missing] = True
 
-    def read(self) -> int:
-        """Rows whose text a model read."""
-        masks = [done for name, done in self.done.items() if name in MODEL_SIGNALS]
+    def _given(self, signal: Signal, rows: NDArray[np.intp]) -> tuple[Sequence[Any], NDArray[np.intp]]:
+        """What a signal is computed from, each different one once, and the place of each row's among them."""
+        if signal.task not in self.asked.readers:
+            texts = self.table.column("text").take(pa.array(rows)).combine_chunks().dictionary_encode()
+            return texts.dictionary.to_pylist(), texts.indices.to_numpy()
+        names = [_read(signal.task, place) for place, _ in enumerate(self.asked.readers[signal.task].reads)]
+        columns = [self.table.column(name).take(pa.array(rows)).to_pylist() for name in names]
+        places: dict[Row, int] = {}
+        place = [places.setdefault(row, len(places)) for row in zip(*columns, strict=True)]
+        return list(places), np.array(place, dtype=np.intp)
+
+    def read(self, task: str) -> int:
+        """Rows that the model of a task read."""
+        masks = [done for name, done in self.done.items() if name in ASKING and ASKING[name].task == task]
         return int(np.any([*masks, np.zeros(len(self.draw), dtype=bool)], axis=0).sum())
 
     def rows(self, asking: Sequence[_Asking], chosen: Mapping[str, _Mask]) -> pa.Table:
@@ -609,6 +707,11 @@ class _Deciding:
         names = dict.fromkeys(name for one in by for name in formulas.names_of(one.tree))
         known = ((name, _shown(self.values[name][row])) for name in names if name in self.values)
         return [(name, shown) for name, shown in known if shown is not None]
+
+
+def _read(task: str, place: int) -> str:
+    """The name of a column that a model reads."""
+    return f"{task} reads {place}"
 
 
 def _array(column: pa.ChunkedArray) -> Values:

@@ -136,6 +136,30 @@ class ConceptSection:
 
 
 @dataclass(frozen=True)
+class ModelReading:
+    """How much of a batch a model read."""
+
+    rows: int
+    """Rows that were left to it: by rules, once words and columns have been asked; in a comparison, all sampled rows of
+    both sides that have what it reads."""
+    read: int
+    """Rows among them of which it was asked."""
+    texts: int
+    """Different texts, or pairs, that it read for this: one that it has read before is not read again."""
+    seconds: float
+    """Wall time of the reading; the model had been loaded before."""
+    model: str = ""
+    """Its name in the registry."""
+    task: str = "mlm"
+    """What it was trained for: mlm, relevance."""
+
+    @property
+    def texts_per_second(self) -> float | None:
+        """The measured rate; None where nothing was read."""
+        return self.texts / self.seconds if self.texts and self.seconds else None
+
+
+@dataclass(frozen=True)
 class DriftSection:
     """What changed since the reference."""
 
@@ -150,6 +174,10 @@ class DriftSection:
     columns: tuple[DriftColumn, ...] = ()
     """Every comparison: drifted ones first, then by evidence."""
     concept: ConceptSection = field(default_factory=ConceptSection)
+    model: ModelReading | None = None
+    """What the relevance model read of both sides; None where none was asked."""
+    notes: tuple[str, ...] = ()
+    """What could not be compared, and why."""
 
     @property
     def drifted(self) -> tuple[DriftColumn, ...]:
@@ -162,27 +190,6 @@ class SelectionStatus(StrEnum):
 
     NOT_EXAMINED = "not examined"
     SELECTED = "selected"
-
-
-@dataclass(frozen=True)
-class ModelReading:
-    """How much of a batch a model read, so that rules could ask what it says."""
-
-    rows: int
-    """Rows that a rule leaves to the model once words and columns have been asked: each counts once."""
-    read: int
-    """Rows among them whose text it read."""
-    texts: int
-    """Different texts of these rows: a text is read once."""
-    seconds: float
-    """Wall time of the reading; the model had been loaded before."""
-    model: str = ""
-    """Its name in the registry."""
-
-    @property
-    def texts_per_second(self) -> float | None:
-        """The measured rate; None where nothing was read."""
-        return self.texts / self.seconds if self.texts and self.seconds else None
 
 
 @dataclass(frozen=True)
@@ -202,7 +209,9 @@ class EdgeCaseSection:
     left_out: int = 0
     """Rows that a slow signal would have had to decide, beyond the number the settings allow (`candidates`)."""
     model: ModelReading | None = None
-    """What a model read of the batch; None where no rule asked one."""
+    """What the masked model read of the batch; None where no rule asked it."""
+    further_models: tuple[ModelReading, ...] = ()
+    """What each other model read that a rule asked."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Rule → why it could not be asked of this batch."""
     added: int = 0

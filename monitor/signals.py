@@ -29,6 +29,8 @@ from expectations.text_faults import fewest_tokens, sure_language
 from monitor.profiles import Profile, TextProfile
 from monitor.words import incidence, word_bucket
 
+MASKED, RELEVANCE = "mlm", "relevance"
+"""Tasks whose models signals ask."""
 SAID = "said"
 """The column of the relation that signals are computed over: the text that a model learns from."""
 POSITIVE, NEGATIVE = 0.05, -0.05
@@ -59,6 +61,8 @@ COMPLAINTS = (
 Matching = Literal["words", "substring"]
 Values = NDArray[Any]
 """One value per text; None or NaN where nothing can be said."""
+Row = tuple[str | None, ...]
+"""What a model is given of one row: the texts that it reads, and whatever else it must know."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,22 @@ class SignalSettings:
 
 
 @dataclass(frozen=True)
+class Reader:
+    """A model that reads more of a row than its text; signals of its task ask it."""
+
+    reads: tuple[str, ...]
+    """SQL over a relation with the batch's columns and `said`: what it is given of a row, each as text."""
+    says: Callable[[Sequence[Row]], Mapping[str, Values]]
+    """From n rows to n values of each signal of its task, by their names."""
+    counted: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
+    """How many different texts it has read for these signals, and the seconds that took."""
+    model: str = ""
+    """Its name in the registry."""
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    """Signal → why this batch does not let it be computed; "" stands for all of them."""
+
+
+@dataclass(frozen=True)
 class Asked:
     """Of what signals are asked."""
 
@@ -108,6 +128,8 @@ class Asked:
     """The relation whose column `text_hash` holds the texts gathered before; None where none were."""
     model: Callable[[Sequence[str]], Mapping[str, Values]] | None = None
     """Computes the model signals of texts, by their names; of no text it only gets ready."""
+    readers: Mapping[str, Reader] = field(default_factory=dict)
+    """Task → the model that signals of that task ask."""
     lowered: str = f"lower({SAID})"
     """SQL: the text in lower case; a relation that holds it in a column spares every list of words to make it."""
 
@@ -130,8 +152,12 @@ class Signal:
     sql: Callable[[Asked], str] | None = None
     """A DuckDB expression over a relation with the batch's columns and `said`."""
     formula: Callable[[SignalSettings], str] | None = None
-    compute: Callable[[Sequence[str], Asked], Values] | None = None
-    """From n texts to n values."""
+    compute: Callable[[Sequence[Any], Asked], Values] | None = None
+    """From n texts to n values; where a reader is asked, from n rows of what it reads."""
+    task: str = ""
+    """Of which task's model it is asked; empty: of none."""
+    together: bool = False
+    """Whether a row's value depends on the other rows: it is computed for all of them at once, or for none."""
     lacking: Callable[[Asked], str] = lambda _: ""
     """What else is missing for it, in a few words; empty where nothing is."""
 
@@ -139,6 +165,10 @@ class Signal:
     def is_dear(self) -> bool:
         """Whether it is computed in Python, text by text."""
         return self.compute is not None
+
+    def lacks_model(self, asked: Asked) -> bool:
+        """Whether it asks a model that is not there."""
+        return bool(self.task) and (asked.model is None if self.task == MASKED else self.task not in asked.readers)
 
     def why_not(self, asked: Asked) -> str:
         """Why it cannot be asked of this batch; empty where it can."""
@@ -494,10 +524,50 @@ class ReadOnce:
 
 
 def needs_model(name: str) -> ShopmonError:
-    """The error for a model signal where there is no model."""
+    """The error for a signal that asks a model where there is none."""
     return ShopmonError(
         f"the signal {name!r} needs a model, and there is none",
-        advice="Models arrive with: shopmon retrain. Until then leave the rule out.",
+        advice=f"Models arrive with: {_TRAINED_BY[ASKING[name].task]}. Until then leave the rule out.",
+    )
+
+
+def no_model(task: str) -> str:
+    """Why a rule that nobody asked for is left out where a task has no model, in a few words."""
+    whose = "" if task == MASKED else f"{task} "
+    return f"there is no {whose}model; train one with: {_TRAINED_BY[task]}"
+
+
+# --- what a model says of a query and a product ---------------------------------------------------------------------
+
+
+def _of_the_reader(task: str, name: str) -> Callable[[Sequence[Row], Asked], Values]:
+    def compute(rows: Sequence[Row], asked: Asked) -> Values:
+        found = asked.readers[task].says(rows)[name] if task in asked.readers else None
+        if found is None:
+            raise needs_model(name)
+        return np.asarray(found, dtype=object)
+
+    return compute
+
+
+def _reader_lacks(task: str, name: str) -> Callable[[Asked], str]:
+    def lacking(asked: Asked) -> str:
+        said = asked.readers[task].lacking if task in asked.readers else {}
+        return said.get("") or said.get(name, "")
+
+    return lacking
+
+
+def _of_pairs(name: str, holds: Holds, says: str, *, together: bool = False) -> Signal:
+    return Signal(
+        name,
+        holds,
+        says,
+        ("query", "product_text"),
+        compute=_of_the_reader(RELEVANCE, name),
+        lacking=_reader_lacks(RELEVANCE, name),
+        task=RELEVANCE,
+        together=together,
     )
 
 
@@ -555,7 +625,7 @@ SIGNALS: Mapping[str, Signal] = {signal.name: signal for signal in _ALL}
 """Every signal that needs no model. Source of sentiment: C. Hutto, E. Gilbert, VADER (ICWSM 2014)."""
 
 MODEL_SIGNALS: Mapping[str, Signal] = {
-    name: Signal(name, Holds.NUMBER, says, compute=_of_the_model(name), lacking=_nothing_to_ask(name))
+    name: Signal(name, Holds.NUMBER, says, compute=_of_the_model(name), lacking=_nothing_to_ask(name), task=MASKED)
     for name, says in {
         "model_confidence": "Chance (0–1) that the model gives its best answer.",
         "model_entropy": "Entropy of the model's answers, in nats.",
@@ -563,7 +633,25 @@ MODEL_SIGNALS: Mapping[str, Signal] = {
         "unwanted_probability": "Chance (0–1) that the model says an unwanted word.",
     }.items()
 }
-"""Signals that a model computes of texts about the brands; without one they are known, and cannot be asked."""
+"""Signals that a masked model computes of texts about the brands; without one they are known, and cannot be asked."""
+
+PAIR_SIGNALS: Mapping[str, Signal] = {
+    signal.name: signal
+    for signal in (
+        _of_pairs("relevance_class", Holds.TEXT, "The class that the relevance model gives the pair."),
+        _of_pairs("relevance_confidence", Holds.NUMBER, "Chance (0–1) of the relevance model's likeliest class."),
+        _of_pairs("relevance_margin", Holds.NUMBER, "Chance (0–1) of its likeliest class less that of the second."),
+        _of_pairs("relevance_gain", Holds.NUMBER, "What it expects showing the product to be worth, by the gains."),
+        _of_pairs("relevance_disagrees", Holds.FLAG, "The relevance model's likeliest class is not the label."),
+        _of_pairs("label_probability", Holds.NUMBER, "Chance (0–1) that the relevance model gives the label."),
+        _of_pairs("label_error", Holds.FLAG, "The label is likely wrong, as confident learning finds.", together=True),
+    )
+}
+"""What a relevance model says of a query and a product, and of the label that people gave them."""
+
+ASKING: Mapping[str, Signal] = {**MODEL_SIGNALS, **PAIR_SIGNALS}
+"""Every signal that asks a model."""
+_TRAINED_BY = {MASKED: "shopmon retrain", RELEVANCE: "shopmon retrain --task relevance"}
 
 _COLUMNS = {"confidence": "prediction_score"}
 """Signals that are a column under another name."""
@@ -575,8 +663,8 @@ def signal_named(name: str, asked: Asked) -> Signal | None:
 
     A column that is called like a signal is reached as `NAME (of the file)`, in backquotes.
     """
-    if name in SIGNALS or name in MODEL_SIGNALS:
-        return SIGNALS.get(name) or MODEL_SIGNALS[name]
+    if name in SIGNALS or name in ASKING:
+        return SIGNALS.get(name) or ASKING[name]
     column_name = _COLUMNS.get(name, name)
     of_the_file = column_name.removesuffix(" (of the file)")
     column = asked.batch.column(column_name) or (asked.batch.column(of_the_file) if of_the_file in SIGNALS else None)
@@ -589,7 +677,7 @@ def signal_named(name: str, asked: Asked) -> Signal | None:
 def signal_names(asked: Asked) -> tuple[str, ...]:
     """Every name that a formula may use of this batch."""
     own = [name for name in asked.batch.names if signal_named(name, asked) is not None]
-    return tuple(dict.fromkeys([*SIGNALS, *MODEL_SIGNALS, *_COLUMNS, *own]))
+    return tuple(dict.fromkeys([*SIGNALS, *ASKING, *_COLUMNS, *own]))
 
 
 def _known_columns() -> dict[str, Holds]:

@@ -220,9 +220,9 @@ def _selected(batch: Batch, request: Request, project: Project, reference: Refer
 
 def _champion(kind: str, settings: EdgeCaseSettings, project: Project) -> Registered | None:
     """The project's champion, if any rule asks what it says; None where there is none."""
-    from monitor.edge_cases import asks_model
+    from monitor.edge_cases import models_asked
 
-    if not asks_model(kind, settings):
+    if "mlm" not in models_asked(kind, settings):
         return None
     from retrain.registry import Registry
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from expectations.batch import open_batch
 from expectations.errors import ShopmonError
 from expectations.kinds import KINDS
-from monitor.edge_cases import EdgeCaseSettings, Role, Rule, asks_model, default_rules, parse_rules, select, share_out
+from monitor.edge_cases import EdgeCaseSettings, Role, Rule, default_rules, models_asked, parse_rules, select, share_out
 from monitor.formula import AnyOf, Comparison, Flag, Not, parse, settled
+from monitor.pair_signals import PairReading, reader
 from monitor.retraining_set import text_hash
 from monitor.signals import MODEL_SIGNALS, SIGNALS, Asked, SignalSettings, Words, text_of
 
@@ -88,6 +89,31 @@ class Counting:
     def __call__(self, texts):
         self.seen += texts
         return {name: np.array([len(text) for text in texts], dtype=float) for name in MODEL_SIGNALS}
+
+
+class Labelling:
+    """A model of pairs that finds in the product's text which class it is of, and how likely that is: "E 0.9"."""
+
+    model_id, classes, gains = "20261120-195801-b4e8d2", ("E", "S", "I"), (1.0, 0.5, 0.0)
+    attributes, label_columns = (("product_text",),), ("label", "grade")
+
+    def __init__(self, learnt=()):
+        self.read, self._learnt = [], learnt
+
+    def class_of(self, label):
+        return self.classes.index(label) if label in self.classes else None
+
+    def learnt(self, queries, texts):
+        return np.array([query in self._learnt for query in queries], dtype=bool)
+
+    def probabilities(self, queries, texts):
+        self.read += zip(queries, texts, strict=True)
+        found = np.zeros((len(texts), 3))
+        for row, text in enumerate(texts):
+            name, chance = text.split()[:2]
+            found[row] = (1 - float(chance)) / 2
+            found[row, self.classes.index(name)] = float(chance)
+        return found
 
 
 def everything(batch, known):
@@ -257,9 +283,12 @@ def test_rules_share_what_a_model_may_read_and_a_row_counts_once():
     rules = {"brand": "mentions_brand & model_entropy > 0", "any": "model_entropy > 1 & model_margin > -1"}
     with opened(reviews(texts)) as batch:
         found = select(batch, only(rules, words=WORDS, model_rows=20), model_signals=model)
-    assert found.by_reason == {"brand": 10, "any": 10}
-    assert found.left_out_by_rule == {"brand": 50, "any": 90}
+    each = found.by_reason["brand"]
+    assert found.by_reason == {"brand": each, "any": each}
+    assert 10 < each < 20, "some rows are those of both, and count once"
+    assert found.left_out_by_rule == {"brand": 60 - each, "any": 100 - each}
     assert found.model.rows == 100
+    assert 19 <= found.model.read <= 20
     assert found.model.read == found.model.texts == len(model.seen) == len(set(model.seen)) == found.rows.num_rows
 
 
@@ -383,9 +412,10 @@ def test_a_number_of_rows_that_cannot_be_is_told(name, rows):
 @pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
 @pytest.mark.parametrize("words", [Words(), WORDS, Words(brands=("a",), wanted=("b",), complaints=())])
 def test_every_default_rule_can_be_read_and_asked(kind, words):
-    columns = {"query": ["a"], "product_text": ["b"], "label": ["E"], "title": ["c"], "text": ["d"], "stars": [4.0]}
+    columns = {"query": ["a"], "product_text": ["E 0.9"], "label": ["E"], "title": ["c"], "text": ["d"], "stars": [4.0]}
     with opened(columns, kind=kind) as batch:
-        found = select(batch, EdgeCaseSettings(words=words), model_signals=Counting())
+        readers = {"relevance": reader(PairReading(Labelling()), batch)}
+        found = select(batch, EdgeCaseSettings(words=words), model_signals=Counting(), readers=readers)
     assert set(found.skipped) | set(found.by_reason) == set(default_rules(kind, words))
     assert all("no column" in reason or "no reference" in reason for reason in found.skipped.values())
 
@@ -408,12 +438,13 @@ def test_the_model_s_own_rule_is_asked_where_there_is_a_model_and_words_are_list
 
 
 def test_whether_a_model_is_worth_looking_for_is_known_beforehand():
-    assert asks_model("queries", EdgeCaseSettings(words=WORDS))
-    assert not asks_model("queries", EdgeCaseSettings(words=WORDS, defaults=False))
-    assert not asks_model("reviews", EdgeCaseSettings())
-    assert asks_model("reviews", only({"r": "stars == 1 | (mentions_brand & model_margin < 0.1)"}))
+    assert models_asked("queries", EdgeCaseSettings(words=WORDS)) == {"mlm"}
+    assert not models_asked("queries", EdgeCaseSettings(words=WORDS, defaults=False))
+    assert not models_asked("reviews", EdgeCaseSettings())
+    assert models_asked("relevance", EdgeCaseSettings()) == {"relevance"}
+    assert models_asked("reviews", only({"r": "stars == 1 | (mentions_brand & model_margin < 0.1)"})) == {"mlm"}
     own = EdgeCaseSettings(words=WORDS, rules={"unwanted_fill_in": Rule("mentions_brand")})
-    assert not asks_model("reviews", own), "a rule of the project's takes the default one's place"
+    assert not models_asked("reviews", own), "a rule of the project's takes the default one's place"
 
 
 @pytest.mark.parametrize("name", ["mine", "unwanted_fill_in"])
@@ -504,3 +535,129 @@ def test_nothing_stays_behind_in_the_database():
         before = batch.rows_of("select table_name from information_schema.tables order by 1")
         select(batch, only({"r": "sentiment > 0"}), known_hashes=pa.array(["x"]))
         assert batch.rows_of("select table_name from information_schema.tables order by 1") == before
+
+
+# --- what a model says of pairs -------------------------------------------------------------------------------------
+
+
+def pairs(texts, labels, queries=None):
+    queries = queries or [f"query {i}" for i in range(len(texts))]
+    return {"query": queries, "product_text": texts, "label": pa.array(labels, pa.string())}
+
+
+def of_pairs(columns, rules, model=None, **kwargs):
+    """What rules choose of pairs, and the model that was asked."""
+    model = model or Labelling()
+    with opened(columns, kind="relevance") as batch:
+        found = select(batch, only(rules, **kwargs), readers={"relevance": reader(PairReading(model), batch)})
+    return found, model
+
+
+def test_rules_may_name_what_a_model_says_of_a_pair():
+    texts, labels = ["E 0.9", "S 0.6", "I 0.36", "E 0.9", "E 0.8"], ["E", "E", "I", None, "strange"]
+    rules = {
+        "sure": "relevance_confidence > 0.85",
+        "unsure": "relevance_margin < 0.1",
+        "exact": 'relevance_class == "E"',
+        "worth": "relevance_gain > 0.5 & relevance_gain < 0.9",
+        "disagrees": "relevance_disagrees",
+        "agrees": "~relevance_disagrees",
+        "unlikely": "label_probability < 0.3",
+    }
+    found, model = of_pairs(pairs(texts, labels), rules)
+    assert {name: chosen(found, name) for name in rules} == {
+        "sure": [1, 4], "unsure": [3], "exact": [1, 4, 5], "worth": [5], "disagrees": [2], "agrees": [1, 3],
+        "unlikely": [2],
+    }  # fmt: skip
+    assert len(model.read) == len(set(model.read)) == 5, "each pair is read once, whatever is asked of it"
+    (reading,) = found.further_models
+    assert (reading.rows, reading.read, reading.texts) == (5, 5, 5)
+    assert (reading.task, reading.model) == ("relevance", Labelling.model_id)
+    row = next(row for row in found.rows.to_pylist() if row["row"] == 2)
+    assert (row["label"], row["text"]) == ("E", "query 1\nS 0.6")
+    assert dict(row["signals"])["label_probability"] == "0.2"
+
+
+def test_planted_wrong_labels_are_chosen_and_keep_their_reason():
+    draw = np.random.default_rng(3)
+    classes = draw.choice(["E", "S", "I"], 120)
+    texts = [f"{name} {draw.uniform(0.7, 0.95):.3f} product {i}" for i, name in enumerate(classes)]
+    wrong = draw.choice(120, 10, replace=False)
+    labels = classes.copy()
+    labels[wrong] = [{"E": "I", "S": "E", "I": "S"}[name] for name in classes[wrong]]
+    found, _ = of_pairs(pairs(texts, labels.tolist()), {"label_error": "label_error"})
+    assert set(chosen(found)) <= {int(place) + 1 for place in wrong}
+    assert found.by_reason["label_error"] >= 7, "of ten; the others' own class is not much likelier than it usually is"
+    assert all(row["reasons"] == ["label_error"] and row["label"] for row in found.rows.to_pylist())
+    clean, _ = of_pairs(pairs(texts, classes.tolist()), {"label_error": "label_error"})
+    assert clean.rows.num_rows == 0
+
+
+def test_labels_are_judged_together_whatever_else_a_rule_asks():
+    texts = [f"{'EI'[i % 2]} 0.9 product {i}" for i in range(40)]
+    labels = ["EI"[i % 2] if i > 3 else "IE"[i % 2] for i in range(40)]
+    rules = {"alone": "label_error", "more": "relevance_confidence > 0.5 & label_probability < 0.5 & label_error"}
+    found, _ = of_pairs(pairs(texts, labels), rules)
+    assert chosen(found, "alone") == chosen(found, "more") == [1, 2, 3, 4]
+
+
+def test_of_pairs_that_the_model_learnt_from_no_label_is_judged():
+    texts = [f"{'EI'[i % 2]} 0.9 product {i}" for i in range(40)]
+    labels = ["EI"[i % 2] if i > 3 else "IE"[i % 2] for i in range(40)]
+    rules = {"error": "label_error", "unlikely": "label_probability < 0.5", "any": "relevance_confidence > 0"}
+    found, _ = of_pairs(pairs(texts, labels), rules, Labelling(learnt=("query 0", "query 1")))
+    assert chosen(found, "error") == chosen(found, "unlikely") == [3, 4]
+    assert len(chosen(found, "any")) == 40
+
+
+def test_a_model_of_pairs_reads_no_more_rows_than_allowed_and_each_pair_once():
+    columns = pairs([f"E 0.4 product {i}" for i in range(100)], ["E"] * 100)
+    rules = {
+        "unsure": "relevance_confidence < 0.5",
+        "error": "label_error",
+        "others": 'query != "query 5" & label_error',
+    }
+    found, model = of_pairs(columns, rules, model_rows=30)
+    assert 29 <= len(model.read) == found.further_models[0].read <= 30
+    assert 29 <= found.by_reason["unsure"] <= 30
+    assert found.left_out_by_rule["unsure"] == 100 - found.by_reason["unsure"]
+    again, _ = of_pairs(pairs(["E 0.4 same"] * 50, ["E"] * 50, ["q"] * 50), {"unsure": "relevance_confidence < 0.5"})
+    assert (again.by_reason, again.further_models[0].texts) == ({"unsure": 50}, 1)
+
+
+def test_a_grade_stands_for_a_label_where_there_is_none():
+    columns = {"query": ["a", "b"], "product_text": ["E 0.9", "I 0.9"], "grade": [3.0, 1.0]}
+    found, _ = of_pairs(columns, {"any": "relevance_confidence > 0"})
+    assert found.rows.column("label").to_pylist() == ["3.0", "1.0"]
+
+
+def test_what_a_batch_lacks_for_the_model_is_told_by_rule():
+    rules = {"unsure": "relevance_margin < 2", "error": "label_error"}
+    columns = {"query": ["a"], "product_text": ["E 0.9"], "grade": [1.0]}
+    model = Labelling()
+    model.label_columns = ("label",)
+    found, _ = of_pairs(columns, rules, model)
+    assert (found.by_reason, found.skipped) == ({"unsure": 1}, {"error": "not examined: no column 'label'"})
+    model.attributes = (("product_text",), ("description",))
+    found, _ = of_pairs(columns, rules, model)
+    assert "reads the product's description, and there is no such column" in found.skipped["unsure"]
+
+
+def test_without_a_model_of_pairs_the_default_rules_say_how_to_train_one():
+    with opened(pairs(["E 0.9"], ["E"]), kind="relevance") as batch:
+        found = select(batch)
+        with pytest.raises(ShopmonError, match="'relevance_margin' needs a model") as told:
+            select(batch, only({"mine": "relevance_margin < 0.1"}))
+    assert "shopmon retrain --task relevance" in found.skipped["label_error"]
+    assert "shopmon retrain --task relevance" in told.value.advice
+    assert found.further_models == ()
+    with opened(reviews(["a"])) as batch:
+        found = select(batch, only({"mine": "relevance_margin < 0.1"}))
+    assert found.skipped == {"mine": "not examined: no column 'query'"}, "no model could say anything of reviews"
+
+
+def test_a_model_of_pairs_whose_answers_are_no_numbers_is_told():
+    model = Labelling()
+    model.probabilities = lambda queries, texts: np.full((len(queries), 3), np.nan)
+    with pytest.raises(ShopmonError, match="what is no number"):
+        of_pairs(pairs(["E 0.9"], ["E"]), {"any": "relevance_confidence > 0"}, model)
