@@ -53,7 +53,8 @@ def retrain(
 ) -> TrainingResult:
     """Train the project's model on the rows that checks gathered, and make it champion if the gate says yes.
 
-    With `task="relevance"`: a classifier of query and product, on the labelled pairs that `shopmon.toml` names.
+    The other tasks train classifiers on the labelled files that `shopmon.toml` names: `relevance` of query and product,
+    `sentiment` of reviews.
 
     Whatever is left out is as the project's `shopmon.toml` says. `base` is a name on the hub, a folder, or `offline`;
     `resume` goes on with the newest training that was not finished, `promote` overrules the gate, on the record.
@@ -66,7 +67,7 @@ def retrain(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     retrain(task="category", project=Project(Path(folder)))
     Traceback (most recent call last):
-    expectations.errors.ShopmonError: shopmon cannot train 'category' yet; it can train mlm, relevance. ...
+    expectations.errors.ShopmonError: shopmon cannot train 'category' yet; it can train mlm, relevance, sentiment. ...
     """
     given = {name: value for name, value in locals().items() if name != "progress"}
     request = TrainingRequest(**given) if progress is None else TrainingRequest(**given, progress=progress)
@@ -184,6 +185,13 @@ def _relevance(request: TrainingRequest, project: Project, model_id: str) -> Tra
     return _classifier(RECIPE, relevance_settings(project, request.preset), request, project, model_id)
 
 
+def _sentiment(request: TrainingRequest, project: Project, model_id: str) -> TrainingResult:
+    from retrain.sentiment import RECIPE
+    from shopmon.rooms import sentiment_settings
+
+    return _classifier(RECIPE, sentiment_settings(project), request, project, model_id)
+
+
 def _classifier(
     recipe: Recipe[AnySettings], settings: AnySettings, request: TrainingRequest, project: Project, model_id: str
 ) -> TrainingResult:
@@ -223,7 +231,7 @@ def _reviewed(request: TrainingRequest, project: Project) -> Reviewed:
         return reviewed(store.reviews.standing())
 
 
-TASKS: Mapping[str, Task] = {"mlm": _masked_model, "relevance": _relevance}
+TASKS: Mapping[str, Task] = {"mlm": _masked_model, "relevance": _relevance, "sentiment": _sentiment}
 """Name → how its model is trained."""
 _PLANNED = ("category", "nli")
 

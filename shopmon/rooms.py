@@ -10,7 +10,7 @@ from expectations.errors import ProjectError
 from shopmon.project import Project
 from shopmon.settings import ClassifierSection
 
-CLASSIFIERS = ("relevance",)
+CLASSIFIERS = ("relevance", "sentiment")
 """Tasks that tell classes apart, each with a section of its own below `[retrain]`."""
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from monitor.evidently_report import EvidentlySettings
     from retrain.classifier_settings import ClassifierTraining
     from retrain.relevance import RelevanceSettings
+    from retrain.sentiment import SentimentSettings
     from retrain.settings import MlmSettings
 
 
@@ -119,6 +120,27 @@ def relevance_settings(project: Project, preset: str | None = None) -> Relevance
         )
         shared = _classifier(said, project, PRESETS[Preset(preset or said.preset)])
         return RelevanceSettings(**shared, pairs=pairs, gains=said.gains)
+
+
+def sentiment_settings(project: Project) -> SentimentSettings:
+    """How a classifier of reviews is trained. Raises ProjectError for settings that contradict each other."""
+    from dataclasses import replace
+
+    from retrain.labelled_texts import TextSettings
+    from retrain.sentiment import KNOWN, TRAINING, SentimentSettings
+
+    said = project.settings.retrain.sentiment
+    with _told("retrain.sentiment", project):
+        usual = KNOWN.get(said.label, TextSettings(kind="reviews", text=("text",), label=said.label))
+        own = {name: getattr(said, name) for name in ("classes", "labels", "grades", "left_out")}
+        texts = replace(
+            usual,
+            data=tuple(map(project.address, said.data)),
+            text=said.text,
+            columns=project.columns.get("reviews", {}),
+            **{name: value for name, value in own.items() if value is not None},
+        )
+        return SentimentSettings(**_classifier(said, project, TRAINING), texts=texts)
 
 
 @contextmanager

@@ -328,6 +328,25 @@ class RelevanceSettings(ClassifierSection):
     """A published recipe: 2 epochs of 16 rows at 2e-5; or 3 of 32 at 5e-5 with warm-up and ten looks an epoch."""
 
 
+class SentimentSettings(ClassifierSection):
+    """`[retrain.sentiment]`: how `shopmon retrain --task sentiment` learns what a review says."""
+
+    data: Names = ()
+    """Reviews: files, folders or addresses, relative to `shopmon.toml`."""
+    text: Annotated[Names, Field(min_length=1)] = ("text",)
+    """Columns that make up the text, in this order; without the headline, which many reviews lack."""
+    label: Annotated[str, Field(min_length=1)] = "stars"
+    """The column that says what a review is: `stars`, `recommended`, or any other."""
+    classes: Names | None = None
+    """Of `stars` negative and positive, of `recommended` not recommended and recommended, else all there are."""
+    labels: dict[str, str] | None = None
+    """How a label is written → its class, beside the classes' own names."""
+    grades: dict[str, float] | None = None
+    """Class → the least number that belongs to it; of `stars` 1 for negative, 4 for positive."""
+    left_out: Names | None = None
+    """Labels whose rows are left out; of `stars` 3, which is neither."""
+
+
 class RetrainSettings(_Section):
     """`[retrain]`: with what, how long and how fast a model learns."""
 
@@ -366,6 +385,7 @@ class RetrainSettings(_Section):
     prompts: PromptSettings = PromptSettings()
     gate: GateSettings = GateSettings()
     relevance: RelevanceSettings = RelevanceSettings()
+    sentiment: SentimentSettings = SentimentSettings()
 
 
 class StoreSettings(_Section):

@@ -356,6 +356,18 @@ _SHOPMON_TOML = """\
 # ndcg = 0.001
 # class_f1 = 0.02
 
+# A classifier of reviews (shopmon retrain --task sentiment). From split to measured_rows, and its gate, as above.
+[retrain.sentiment]
+# Files of reviews, such as "reviews.parquet"; what makes up the text, and the column that says what a review is.
+# data = []
+# text = ["text"]
+# label = "stars"
+# Of stars: 4 and more are positive, 3 is neither. Of "recommended": not recommended and recommended.
+# classes = ["negative", "positive"]
+# labels = {{}}
+# grades = {{ negative = 1.0, positive = 4.0 }}
+# left_out = ["3"]
+
 [store]
 # The record of runs. For a team: "postgresql+psycopg://host/database"; put an address with a password
 # into the environment variable SHOPMON_STORE_URL instead, which wins.

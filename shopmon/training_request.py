@@ -32,7 +32,8 @@ class TrainingRequest:
     """What to train, and how; None means: as the project says."""
 
     task: str = "mlm"
-    """Which model: `mlm`, the masked language model, or `relevance`, the classifier of query and product."""
+    """Which model: `mlm`, the masked language model, or a classifier: `relevance` of query and product, `sentiment` of
+    reviews."""
     base: str | Path | None = None
     """A name on the hub, a folder, or `offline`."""
     steps: int | None = None

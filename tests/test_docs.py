@@ -7,7 +7,7 @@ import inspect
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -49,7 +49,7 @@ from shopmon.demo_project import prepare
 from shopmon.outcome import CheckResult
 from shopmon.project import Project
 from shopmon.sample_data import reviews
-from shopmon.settings import Settings
+from shopmon.settings import ClassifierSection, Settings
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("expectations", "monitor", "retrain", "shopmon", "dashboards")
@@ -521,13 +521,20 @@ SHOWN = tomllib.loads(blocks(section(CLI, "## shopmon.toml"), "toml")[0])
 OTHER_KINDS = {kind.name for kind in KINDS} - {"reviews"}
 
 
+def is_shown_elsewhere(place: Sequence[str]) -> bool:
+    """Whether it is the setting of another kind of data, or one that all classifiers share."""
+    if place[0] != "retrain":
+        return bool(OTHER_KINDS & set(place))
+    return len(place) > 2 and place[1] != "relevance" and place[2] in ClassifierSection.model_fields
+
+
 def test_the_page_shows_every_setting() -> None:
     missing = []
     for place in settings_of(Settings):
         inside: object = SHOWN
         for part in place:
             inside = inside.get(part) if isinstance(inside, dict) else None
-        if inside is None and not OTHER_KINDS & set(place):
+        if inside is None and not is_shown_elsewhere(place):
             missing.append(place)
     assert missing == []
 
