@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from retrain.classifier_card import head_name
 from retrain.results import Contrast, DataUsed, FillIn, GateCheck, Measures, Role, TextSet, TrainingResult
 from shopmon.terminal_text import inert, padded, rows_text, shortened, shortened_path
 from shopmon.words_summary import chance
@@ -26,7 +27,7 @@ MOST_NOTES, MOST_RULES = 4, 8
 """Notes and rules shown; more are in training.json and lineage.parquet."""
 _LABEL = 11
 """Columns of what stands before a line."""
-_ROLES = (Role.BASE, Role.TFIDF, Role.FROZEN, Role.CHAMPION, Role.CANDIDATE)
+_ROLES = (Role.BASE, Role.TFIDF, Role.FROZEN, Role.BOOSTED, Role.CHAMPION, Role.CANDIDATE)
 _TEXTS = (
     (TextSet.RETRAINING, "held-out positive rows"),
     (TextSet.PROJECT, "the project's text"),
@@ -48,6 +49,7 @@ def training_summary(result: TrainingResult, *, width: int, here: Path) -> Group
     lines: list[RenderableType] = [training_verdict(result, width=width), Text()]
     lines.append(_labelled(_went_in(result)))
     lines.extend(_measures(result, width))
+    lines.extend(_heads(result, width))
     lines.append(Text())
     lines.extend(gate_table(result, width))
     lines.extend(_changes(result, width))
@@ -242,6 +244,20 @@ _FIGURES = (
 )
 
 
+def _heads(result: TrainingResult, width: int) -> Iterator[RenderableType]:
+    """The heads that were put on a classifier's encoder; the one that answers is marked."""
+    if not result.heads:
+        return
+    table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
+    table.add_column("Heads (share of wrong rows)", no_wrap=True, max_width=max(width - 24, 12), overflow="ellipsis")
+    for side in ("validation", "held out"):
+        table.add_column(side, justify="right", min_width=9, no_wrap=True)
+    for one in result.heads:
+        cells = [figure(one.validation.error), figure(one.held_out.error)]
+        table.add_row(f"{'★' if one.chosen else ' '} {head_name(one)}", *cells)
+    yield table
+
+
 # --- the gate ---------------------------------------------------------------------------------------------------------
 
 
@@ -366,41 +382,51 @@ def models_table(models: Sequence[Registered], *, width: int) -> RenderableType:
         return Text("no model is kept here yet; train one with: shopmon retrain")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     when = width >= 100
-    titles = ["  model", "task", "gate", *(["when"] if when else []), "unwanted", "general", "base"]
+    titles = ["  model", "task", "gate", *(["when"] if when else []), "held out", "base"]
     for title in titles:
-        numbers = title in ("unwanted", "general")
         last = title == "base"
         table.add_column(
-            title, no_wrap=True, justify="right" if numbers else "left", overflow="ellipsis", ratio=1 if last else None,
+            title,
+            no_wrap=True,
+            overflow="ellipsis",
+            ratio=1 if last else None,
             min_width=None if last else _WIDTHS.get(title),
-        )  # fmt: skip
+        )
     for model in models:
         table.add_row(*_model_cells(model, when))
-    legend = "★ champion; probability of unwanted words, and perplexity on general text, as the training measured them"
+    legend = (
+        "★ champion; measured by its training: of a masked model the probability of unwanted words and the perplexity "
+        "on general text, of a classifier the mean F1 of its classes and the order of products"
+    )
     return Group(table, Text(legend, "dim"))
 
 
-_WIDTHS = {"  model": 24, "task": 9, "gate": 8, "when": 16, "unwanted": 8, "general": 7}
+_WIDTHS = {"  model": 24, "task": 9, "gate": 8, "when": 16, "held out": 22}
 
 
 def _model_cells(model: Registered, when: bool) -> list[Text]:
     star = "★" if model.is_champion else " "
     gate = Text("✓ passed", "green") if model.gate_passed else Text("✗ failed", "red")
     created = [Text(inert(model.created[:16].replace("T", " ")))] if when else []
-    unwanted, general = _of_candidate(model.document)
     base = model.document.get("base")
     name = base.get("name", "") if isinstance(base, Mapping) else ""
     return [
         Text(f"{star} {inert(model.model_id)}"), Text(inert(model.task)), gate, *created,
-        Text(unwanted), Text(general), Text(shortened_path(inert(str(name)), 40)),
+        Text(_of_candidate(model.document)), Text(shortened_path(inert(str(name)), 40)),
     ]  # fmt: skip
 
 
-def _of_candidate(document: Mapping[str, Any]) -> tuple[str, str]:
+def _of_candidate(document: Mapping[str, Any]) -> str:
+    """The figures that tell most of a model, in a few words; "–" where nothing was measured."""
     measures = document.get("measures", {}).get(Role.CANDIDATE.value, {})
+    if classes := measures.get("classification"):
+        ranked = next(iter(classes["ranking"].values()), None)
+        return f"F1 {figure(classes['macro_f1'])}" + (f" nDCG {figure(ranked['ndcg'])}" if ranked else "")
     mass = measures.get("masses", {}).get(Contrast.GATE.value)
     general = measures.get("texts", {}).get(TextSet.GENERAL.value)
-    return figure(mass["unwanted"]) if mass else "–", figure(general["perplexity"]) if general else "–"
+    said = [f"unwanted {figure(mass['unwanted'])}"] if mass else []
+    said += [f"ppl {figure(general['perplexity'])}"] if general else []
+    return " ".join(said) or "–"
 
 
 def model_shown(

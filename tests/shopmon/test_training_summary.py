@@ -163,14 +163,14 @@ def test_the_last_line_says_what_next(result, advice):
 
 def test_models_are_listed_with_the_champion_marked():
     lines = drawn(models_table([registered(passing()), registered(failing(), model_id=BEFORE)], width=80))
-    assert lines[1].split()[:6] == ["★", MODEL_ID, "mlm", "✓", "passed", "0.017"]
+    assert lines[1].split()[:7] == ["★", MODEL_ID, "mlm", "✓", "passed", "unwanted", "0.017"]
     assert lines[2].split()[:4] == [BEFORE, "mlm", "✗", "failed"]
     assert "shopmon retrain" in drawn(models_table([], width=80))[0]
 
 
 def test_a_model_whose_training_measured_nothing_is_listed():
     bare = TrainingResult(model_id=MODEL_ID, task="mlm", base=passing().base)
-    assert drawn(models_table([registered(bare)], width=80))[1].split()[4:6] == ["–", "–"]
+    assert drawn(models_table([registered(bare)], width=80))[1].split()[4] == "–"
 
 
 def test_lineage_is_counted_by_use_and_what_was_learnt_from_by_role_rule_and_file():
