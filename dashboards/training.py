@@ -20,7 +20,13 @@ LIVE = 2.0
 """Seconds between two looks at a training that goes on."""
 _SETS = {"project": "the project's own text", "retraining": "held-out positive rows", "general": "general text"}
 _CLASSIFIED = {"macro_f1": "macro F1", "accuracy": "accuracy", "loss": "loss (nats per pair)"}
-_MEASURED = {"tfidf": "TF-IDF", "frozen": "frozen encoder", "champion": "champion before", "candidate": "this model"}
+_MEASURED = {
+    "tfidf": "TF-IDF",
+    "frozen": "frozen encoder",
+    "boosted": "frozen encoder, XGBoost",
+    "champion": "champion before",
+    "candidate": "this model",
+}
 """Whom a classifier's training measures, in this order."""
 _CONTRASTS = {"gate": "our brands", "other_brands": "other brands", "complaints": "complaints"}
 

@@ -11,20 +11,34 @@ from itertools import chain
 from expectations.addresses import display_name
 from retrain.card_text import cell, code, number, prose, some, table
 from retrain.model_card import front_matter, gate_part, settings_part, training_facts, verdict, versions_part
-from retrain.results import ClassificationMeasures, Role, TrainingResult
+from retrain.results import ClassificationMeasures, HeadMeasure, HeadMethod, Role, TrainingResult
 
 NAMES = {
     Role.TFIDF: "TF-IDF + LR",
     Role.FROZEN: "frozen base + LR",
+    Role.BOOSTED: "frozen base + XGBoost",
     Role.CHAMPION: "champion",
     Role.CANDIDATE: "candidate",
 }
 """How the models that are compared are called."""
+LOADING = """## How to load it
+
+```python
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+folder = "."  # where this file lies
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForSequenceClassification.from_pretrained(folder)
+inputs = tokenizer("query", "product text", truncation=True, return_tensors="pt")
+probabilities = model(**inputs).logits.softmax(-1)  # in the order of model.config.id2label
+```
+
+The weights are safetensors; no code comes with them, and none is needed."""
 _SWAPPED = "esci_official_script"
 
 
-def classifier_card(result: TrainingResult) -> str:
-    """A classifier's card.
+def classifier_card(result: TrainingResult, *, reads: str = "pairs of texts", loading: str = LOADING) -> str:
+    """A classifier's card; `reads` says of what, `loading` how its folder is loaded.
 
     >>> from retrain.results import BaseUsed
     >>> card = classifier_card(TrainingResult(model_id="1", task="relevance", base=BaseUsed("offline", "3f2a")))
@@ -33,24 +47,25 @@ def classifier_card(result: TrainingResult) -> str:
     """
     parts = (
         front_matter(result, "text-classification"),
-        _head(result),
+        _head(result, reads),
         gate_part(result),
         _measures(result),
+        _heads(result),
         _classes(result),
         _data(result),
         ["## Training", _objective(result.settings), training_facts(result)],
         settings_part(result),
         versions_part(result),
-        [_LOADING],
+        [loading],
         [_LIMITS],
     )
     return "\n\n".join(chain.from_iterable(parts)) + "\n"
 
 
-def _head(result: TrainingResult) -> Iterator[str]:
+def _head(result: TrainingResult, reads: str) -> Iterator[str]:
     yield f"# {code(result.model_id)}"
     yield (
-        f"A classifier of pairs of texts (task {code(result.task)}), trained by shopmon from "
+        f"A classifier of {reads} (task {code(result.task)}), trained by shopmon from "
         f"{code(display_name(result.base.name))}. {verdict(result)}"
     )
     if result.notes:
@@ -95,6 +110,66 @@ def _gains(found: ClassificationMeasures) -> Iterator[str]:
             f"Gains {cell(name)}{swapped}: {worth}; {one.queries:,} queries with any gain, in {one.decided:,} of which "
             "the order matters."
         )
+
+
+def _heads(result: TrainingResult) -> Iterator[str]:
+    """All heads that were put on the encoder, and by how much the chosen one is better."""
+    if not result.heads:
+        return
+    yield "### Heads on the encoder that was trained"
+    yield (
+        "The head that answers was chosen on the validation rows; what it is worth is said by the held-out rows, which "
+        "had no part in that."
+    )
+    rows = [
+        [
+            f"**{head_name(one)}**" if one.chosen else head_name(one),
+            *(number(value) for side in (one.validation, one.held_out) for value in (side.error, side.macro_f1)),
+            number(one.held_out.loss),
+        ]
+        for one in result.heads
+    ]
+    sides = [f"{figure}, {side}" for side in ("validation", "held out") for figure in ("wrong rows (share)", "F1")]
+    yield table(["head", *sides, "loss, held out"], rows)
+    yield heads_told(result)
+
+
+METHODS = {
+    HeadMethod.LINEAR: "the encoder's own layer",
+    HeadMethod.LOGISTIC: "logistic regression",
+    HeadMethod.XGBOOST: "XGBoost",
+}
+"""How the kinds of heads are called."""
+
+
+def head_name(one: HeadMeasure) -> str:
+    """What a head is, and whether it reads columns beside the text.
+
+    >>> from retrain.results import HeadFigures
+    >>> figures = HeadFigures(10, 0.1, 0.9, 0.3)
+    >>> head_name(HeadMeasure(HeadMethod.XGBOOST, ("price",), True, figures, figures))
+    'XGBoost, with columns'
+    """
+    return METHODS[one.method] + (", with columns" if one.columns else "")
+
+
+def heads_told(result: TrainingResult) -> str:
+    """By how much the chosen head is better or worse than the next best on held-out rows; empty without a choice."""
+    chosen = next((one for one in result.heads if one.chosen), None)
+    others = [one for one in result.heads if not one.chosen]
+    if chosen is None or not others:
+        return ""
+    best = min(others, key=lambda one: one.held_out.error)
+    apart = (best.held_out.error - chosen.held_out.error) * 100
+    columns = sorted({name for one in result.heads for name in one.columns})
+    beside = f" Columns: {some(columns)}." if columns else ""
+    compared = (
+        "as good as" if not round(apart, 2) else f"{abs(apart):.2f} points {'better' if apart > 0 else 'worse'} than"
+    )
+    return (
+        f"On held-out rows the chosen head ({head_name(chosen)}) is {compared} the best of the others "
+        f"({head_name(best)}), by the share of wrong rows.{beside}"
+    )
 
 
 def _classes(result: TrainingResult) -> Iterator[str]:
@@ -150,23 +225,9 @@ def _objective(settings: Mapping[str, object]) -> str:
     return "Minimised: cross-entropy" + (f" ({', '.join(parts)})." if parts else ".")
 
 
-_LOADING = """## How to load it
-
-```python
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-folder = "."  # where this file lies
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForSequenceClassification.from_pretrained(folder)
-inputs = tokenizer("query", "product text", truncation=True, return_tensors="pt")
-probabilities = model(**inputs).logits.softmax(-1)  # in the order of model.config.id2label
-```
-
-The weights are safetensors; no code comes with them, and none is needed."""
-
 _LIMITS = """## Limits
 
-- It was measured on a part of one shop's pairs. That says nothing of other shops, of other languages, or of texts that
+- It was measured on a part of one shop's rows. That says nothing of other shops, of other languages, or of texts that
   are put together in another way.
 - Labels are people's opinions, and some are wrong: no model is right about those.
 - Its probabilities are as good as the calibration error above says, and no better.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from retrain.classifier_settings import BestBy, ClassifierGateSettings
 from retrain.results import ClassificationMeasures, Gate, GateCheck, Measures, Role
 
-BASELINES = (Role.TFIDF, Role.FROZEN)
+BASELINES = (Role.TFIDF, Role.FROZEN, Role.BOOSTED)
 _NO_ORDER = "no query has held-out products that differ in gain"
 
 
@@ -51,6 +51,10 @@ def _better(
 ) -> Iterator[GateCheck]:
     if not beside:
         return
+    if settings.error is not None:
+        role = max(beside, key=lambda one: beside[one].accuracy)
+        limit = min(1 - beside[role].accuracy + settings.error, 1.0)
+        yield GateCheck(f"{before}error", "share of wrong rows", 1 - candidate.accuracy, limit, True, role)
     if settings.macro_f1 is not None:
         role = max(beside, key=lambda one: beside[one].macro_f1)
         limit = beside[role].macro_f1 + settings.macro_f1

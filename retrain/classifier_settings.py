@@ -83,6 +83,8 @@ class ClassifierGateSettings:
     """The same of the nDCG, by the first set of gains."""
     class_f1: float | None = 0.02
     """How much lower (0–1) than the champion's, or else the better baseline's, the F1 of a class may be: chance."""
+    error: float | None = None
+    """How much higher (0–1) than the better baseline's, and than the champion's, the share of wrong rows may be."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -217,20 +217,24 @@ def _measured(
     said = {Role.CANDIDATE: candidate.says(labelled, held_out.at)}
     notes: tuple[str, ...] = ()
     if champion is not None:
+        asked_for.progress(TrainingProgress("measuring the champion"))
         there = recipe.load(champion.folder, asked_for.settings, asked_for.cache)
-        if there.classes == labelled.classes:
-            asked_for.progress(TrainingProgress("measuring the champion"))
-            said[Role.CHAMPION] = there.says(labelled, held_out.at)
+        try:
+            said[Role.CHAMPION] = _champion_says(there, material)
             notes = _learnt_by_champion(asked_for.registry, champion, material)
-        else:
-            notes = (
-                f"the champion tells {', '.join(there.classes)} apart: it was not measured, and the gate asks only the "
-                "baselines",
-            )
+        except ShopmonError as error:
+            notes = (f"the champion was not measured, and the gate asks only the baselines: {error.problem}",)
     asked_for.progress(TrainingProgress("measuring the baselines"))
     said |= recipe.baselines(before, material, asked_for.settings)
     found = {role: measure(one, held_out, labelled.classes, asked_for.settings) for role, one in said.items()}
     return {role: Measures(classification=one) for role, one in found.items()}, notes
+
+
+def _champion_says(champion: Answering, material: Material) -> Floats:
+    """What the champion says of the held-out rows. Raises ShopmonError where it cannot say anything of them."""
+    if champion.classes != material.labelled.classes:
+        raise ShopmonError(f"the champion tells {', '.join(champion.classes)} apart")
+    return champion.says(material.labelled, material.held_out.at)
 
 
 def _learnt_by_champion(registry: Registry, champion: Registered, material: Material) -> tuple[str, ...]:

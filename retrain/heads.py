@@ -12,7 +12,6 @@ import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +25,7 @@ from retrain.class_objective import class_weights
 from retrain.classification_measures import Floats, Ints, Predicted, cross_entropy
 from retrain.classifier_settings import Weighting
 from retrain.loading import first_line
+from retrain.results import HeadMethod
 from retrain.tabular import Columns, Encoding, encoding_from
 
 SETTINGS, LINEAR_FILE, TREES_FILE = "head.json", "logistic.safetensors", "xgboost.ubj"
@@ -39,15 +39,6 @@ TREES = {"objective": "multi:softprob", "max_depth": 6, "eta": 0.3, "tree_method
 _NEVER = -1e4
 """Bias of a class without a row."""
 _RETRY = "Restore the model's folder from a copy, or train again: shopmon retrain --task category."
-
-
-class Method(StrEnum):
-    """What kind of head it is."""
-
-    LINEAR = "linear"
-    """The layer that the encoder was trained with."""
-    LOGISTIC = "logistic"
-    XGBOOST = "xgboost"
 
 
 @dataclass(frozen=True)
@@ -84,7 +75,7 @@ class Head(Protocol):
     """A head that was fitted."""
 
     @property
-    def method(self) -> Method:
+    def method(self) -> HeadMethod:
         """What kind it is."""
 
     @property
@@ -107,7 +98,7 @@ class LinearHead:
     bias: Floats
     """(classes,)."""
     encoding: Encoding | None = None
-    method: Method = Method.LOGISTIC
+    method: HeadMethod = HeadMethod.LOGISTIC
 
     def probabilities(self, features: Features) -> Floats:
         """(rows, classes) each row adds up to 1; no rows, no probabilities."""
@@ -174,7 +165,7 @@ class TreesHead:
     """An `xgboost.Booster`."""
     classes: int
     encoding: Encoding | None = None
-    method: Method = Method.XGBOOST
+    method: HeadMethod = HeadMethod.XGBOOST
 
     def probabilities(self, features: Features) -> Floats:
         """(rows, classes) each row adds up to 1; no rows, no probabilities."""
@@ -219,7 +210,7 @@ def save_head(head: Head, folder: Path) -> None:
     if isinstance(head, TreesHead):
         (folder / TREES_FILE).write_bytes(head.booster.save_raw("ubj"))
         told["sha256"] = _sha256(folder / TREES_FILE)
-    elif isinstance(head, LinearHead) and head.method is Method.LOGISTIC:
+    elif isinstance(head, LinearHead) and head.method is HeadMethod.LOGISTIC:
         save_file(
             {"weight": head.weight.astype(np.float32), "bias": head.bias.astype(np.float32)}, folder / LINEAR_FILE
         )
@@ -236,13 +227,13 @@ def load_head(folder: Path, classes: Sequence[str], own: LinearHead) -> Head:
         told = json.loads((folder / SETTINGS).read_bytes())
         if told["version"] != VERSION:
             raise ValueError(f"its format is {told['version']!r}, and this version reads {VERSION}")
-        method = Method(told["method"])
+        method = HeadMethod(told["method"])
         encoding = None if told["columns"] is None else encoding_from(told["columns"])
-        if method is Method.LINEAR:
+        if method is HeadMethod.LINEAR:
             return own
-        _verify(folder / (TREES_FILE if method is Method.XGBOOST else LINEAR_FILE), told["sha256"])
+        _verify(folder / (TREES_FILE if method is HeadMethod.XGBOOST else LINEAR_FILE), told["sha256"])
         dimensions = own.weight.shape[1]
-        if method is Method.XGBOOST:
+        if method is HeadMethod.XGBOOST:
             return _trees(folder / TREES_FILE, len(classes), dimensions, encoding)
         return _linear(folder / LINEAR_FILE, len(classes), dimensions, encoding)
     except (OSError, ValueError, TypeError, KeyError, RecursionError, SafetensorError) as error:

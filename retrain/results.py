@@ -19,6 +19,8 @@ class Role(StrEnum):
     """A classifier's first baseline: logistic regression on TF-IDF."""
     FROZEN = "frozen"
     """Its second one: logistic regression on the vectors of the base, which learns nothing itself."""
+    BOOSTED = "boosted"
+    """A third one, where columns stand beside the texts: XGBoost on the same vectors and those columns."""
     CHAMPION = "champion"
     CANDIDATE = "candidate"
 
@@ -254,6 +256,45 @@ class SubstituteThreshold:
     """Rows that had no part in anything; None where it was not measured on any."""
 
 
+class HeadMethod(StrEnum):
+    """What kind of head stands on an encoder."""
+
+    LINEAR = "linear"
+    """The layer that the encoder was trained with."""
+    LOGISTIC = "logistic"
+    """A logistic regression."""
+    XGBOOST = "xgboost"
+    """Gradient-boosted trees."""
+
+
+@dataclass(frozen=True)
+class HeadFigures:
+    """What a head is worth on some rows."""
+
+    rows: int
+    error: float
+    """Share (0–1) of the rows that it puts into a wrong class."""
+    macro_f1: float
+    """Mean of the classes' F1 (0–1)."""
+    loss: float
+    """Mean cross-entropy in nats per row."""
+
+
+@dataclass(frozen=True)
+class HeadMeasure:
+    """One head on the vectors of the encoder that was trained."""
+
+    method: HeadMethod
+    columns: tuple[str, ...]
+    """Columns that it reads beside the vectors."""
+    chosen: bool
+    """Whether it is the one that answers."""
+    validation: HeadFigures
+    """Rows that chose it: they flatter the best a little."""
+    held_out: HeadFigures
+    """Rows that had no part in anything."""
+
+
 @dataclass(frozen=True)
 class BaseUsed:
     """The model a training began with."""
@@ -316,4 +357,6 @@ class TrainingResult:
     """The model's folder in the registry."""
     substitutes: SubstituteThreshold | None = None
     """Of a classifier with a class of substitutes: from which probability on a product counts as one."""
+    heads: tuple[HeadMeasure, ...] = ()
+    """Of a classifier whose head was chosen among several: each of them."""
     notes: tuple[str, ...] = ()

@@ -56,6 +56,20 @@ def test_one_that_is_not_better_is_kept_back(candidate, champion, names):
     assert failed(judged(candidate, champion)) == names
 
 
+def test_one_that_errs_more_than_the_better_baseline_is_kept_back_where_that_is_asked():
+    assert failed(judged(0.45, macro_f1=None, ndcg=None, class_f1=None, error=0.0)) == {"error"}
+    assert judged(0.5, macro_f1=None, ndcg=None, class_f1=None, error=0.0).passed, "as good is not worse"
+    assert failed(judged(0.7, 0.8, macro_f1=None, ndcg=None, class_f1=None, error=0.0)) == {"champion_error"}
+    assert "error" not in {check.name for check in judged(0.8).checks}
+
+
+def test_trees_on_the_frozen_encoder_are_a_baseline_as_well():
+    measures = {Role.TFIDF: model(0.5), Role.BOOSTED: model(0.7), Role.CANDIDATE: model(0.6)}
+    gate = judge_classifier(measures, ClassifierGateSettings(error=0.0))
+    assert {check.against for check in gate.checks} == {Role.BOOSTED}
+    assert {"error", "macro_f1"} <= failed(gate)
+
+
 def test_checks_can_be_left_out_and_a_gate_that_asks_nothing_is_no_pass():
     assert {check.name for check in judged(0.8, macro_f1=None, class_f1=None).checks} == {"ndcg"}
     assert not judged(0.8, macro_f1=None, ndcg=None, class_f1=None).passed

@@ -20,12 +20,12 @@ from retrain.heads import (
     Head,
     Known,
     LinearHead,
-    Method,
     fit_logistic,
     fit_trees,
     load_head,
     save_head,
 )
+from retrain.results import HeadMethod
 from retrain.tabular import Columns, encoding_of
 
 CLASSES = ("bag", "lamp", "shoe")
@@ -45,12 +45,12 @@ def rows(seed: int, count: int = 240) -> Known:
 
 TRAIN, VALIDATION, HELD_OUT = rows(1), rows(2), rows(3)
 ENCODING = encoding_of(TRAIN.features.columns)
-OWN = LinearHead(np.zeros((3, 6)), np.zeros(3), method=Method.LINEAR)
+OWN = LinearHead(np.zeros((3, 6)), np.zeros(3), method=HeadMethod.LINEAR)
 
 
-def fitted(method: Method, *, columns: bool) -> Head:
+def fitted(method: HeadMethod, *, columns: bool) -> Head:
     encoding = ENCODING if columns else None
-    if method is Method.LOGISTIC:
+    if method is HeadMethod.LOGISTIC:
         return fit_logistic(TRAIN, VALIDATION, FITTING, encoding)
     return fit_trees(TRAIN, FITTING, encoding)
 
@@ -61,13 +61,13 @@ def error(head: Head) -> float:
     return float((said.argmax(1) != HELD_OUT.labels).mean())
 
 
-@pytest.mark.parametrize("method", [Method.LOGISTIC, Method.XGBOOST])
+@pytest.mark.parametrize("method", [HeadMethod.LOGISTIC, HeadMethod.XGBOOST])
 def test_columns_beside_the_text_tell_what_the_text_does_not(method):
     assert error(fitted(method, columns=False)) > 0.25
     assert error(fitted(method, columns=True)) < 0.05
 
 
-@pytest.mark.parametrize("method", [Method.LOGISTIC, Method.XGBOOST])
+@pytest.mark.parametrize("method", [HeadMethod.LOGISTIC, HeadMethod.XGBOOST])
 @pytest.mark.parametrize("columns", [True, False])
 def test_a_head_says_the_same_after_it_was_kept(tmp_path, method, columns):
     head = fitted(method, columns=columns)
@@ -84,9 +84,9 @@ def test_the_encoders_own_layer_is_kept_where_the_encoder_is(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == [SETTINGS]
 
 
-@pytest.mark.parametrize("method", [Method.LOGISTIC, Method.XGBOOST])
+@pytest.mark.parametrize("method", [HeadMethod.LOGISTIC, HeadMethod.XGBOOST])
 def test_the_same_rows_and_seed_give_the_same_head(tmp_path, method):
-    name = LINEAR_FILE if method is Method.LOGISTIC else TREES_FILE
+    name = LINEAR_FILE if method is HeadMethod.LOGISTIC else TREES_FILE
     said = []
     for place in (tmp_path / "a", tmp_path / "b"):
         place.mkdir()
@@ -95,7 +95,7 @@ def test_the_same_rows_and_seed_give_the_same_head(tmp_path, method):
     assert said[0] == said[1]
 
 
-@pytest.mark.parametrize("method", [Method.LOGISTIC, Method.XGBOOST])
+@pytest.mark.parametrize("method", [HeadMethod.LOGISTIC, HeadMethod.XGBOOST])
 def test_values_that_were_never_seen_are_missing_and_no_trouble(method):
     head = fitted(method, columns=True)
     strange = Columns(2, {"price": np.array([np.inf, np.nan])}, {"brand": ["Unheard of", None]})
@@ -103,7 +103,7 @@ def test_values_that_were_never_seen_are_missing_and_no_trouble(method):
     assert said[0] == pytest.approx(said[1])
 
 
-@pytest.mark.parametrize("method", [Method.LOGISTIC, Method.XGBOOST])
+@pytest.mark.parametrize("method", [HeadMethod.LOGISTIC, HeadMethod.XGBOOST])
 def test_no_rows_have_no_probabilities(method):
     nothing = Features(np.zeros((0, 6)), Columns(0))
     assert fitted(method, columns=False).probabilities(nothing).shape == (0, 3)
@@ -127,7 +127,7 @@ def test_two_classes_are_told_apart_by_the_right_one():
     assert (head.probabilities(HELD_OUT.features).argmax(1) == asked).mean() > 0.9
 
 
-@pytest.mark.parametrize("method", [Method.LOGISTIC, Method.XGBOOST])
+@pytest.mark.parametrize("method", [HeadMethod.LOGISTIC, HeadMethod.XGBOOST])
 def test_a_rare_class_counts_as_much_as_the_others_where_that_is_asked_for(method):
     draw = np.random.default_rng(5)
     labels = np.array([0] * 380 + [1] * 20)
@@ -136,7 +136,7 @@ def test_a_rare_class_counts_as_much_as_the_others_where_that_is_asked_for(metho
 
     def found(weighting: Weighting) -> int:
         how = Fitting(2, weighting, 1)
-        head = fit_logistic(known, known, how) if method is Method.LOGISTIC else fit_trees(known, how)
+        head = fit_logistic(known, known, how) if method is HeadMethod.LOGISTIC else fit_trees(known, how)
         other = draw.normal(size=(2_000, 3)) + 1
         return int((head.probabilities(Features(other, Columns(2_000)))[:, 1] > 0.5).sum())
 
@@ -147,7 +147,7 @@ def test_a_rare_class_counts_as_much_as_the_others_where_that_is_asked_for(metho
 
 
 def test_trees_whose_checksum_is_another_are_not_even_read(tmp_path):
-    save_head(fitted(Method.XGBOOST, columns=False), tmp_path)
+    save_head(fitted(HeadMethod.XGBOOST, columns=False), tmp_path)
     (tmp_path / TREES_FILE).write_bytes(b"{L\x00\x00")
     with pytest.raises(ShopmonError, match="checksum is another"):
         load_head(tmp_path, CLASSES, OWN)
@@ -158,7 +158,7 @@ def told(folder: Path, **changes: object) -> None:
     (folder / SETTINGS).write_text(json.dumps({**said, **changes}))
 
 
-@pytest.mark.parametrize("method", [Method.LOGISTIC, Method.XGBOOST])
+@pytest.mark.parametrize("method", [HeadMethod.LOGISTIC, HeadMethod.XGBOOST])
 @pytest.mark.parametrize(
     ("changes", "classes"),
     [
@@ -178,10 +178,10 @@ def test_a_head_that_does_not_fit_is_refused_by_name(tmp_path, method, changes, 
 
 
 def test_a_head_of_other_vectors_is_refused(tmp_path):
-    for method in (Method.LOGISTIC, Method.XGBOOST):
+    for method in (HeadMethod.LOGISTIC, HeadMethod.XGBOOST):
         save_head(fitted(method, columns=False), tmp_path)
         with pytest.raises(ShopmonError, match="cannot be used"):
-            load_head(tmp_path, CLASSES, LinearHead(np.zeros((3, 7)), np.zeros(3), method=Method.LINEAR))
+            load_head(tmp_path, CLASSES, LinearHead(np.zeros((3, 7)), np.zeros(3), method=HeadMethod.LINEAR))
 
 
 def test_a_head_that_is_missing_is_told(tmp_path):

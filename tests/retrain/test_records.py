@@ -195,7 +195,7 @@ def test_a_record_without_a_version_is_refused() -> None:
         (lambda told: told.update(measures=[]), r"measures is \[\], and not an object"),
         (
             lambda told: told["measures"].update(loser={}),
-            "measures is 'loser', and not one of base, tfidf, frozen, champion",
+            "measures is 'loser', and not one of base, tfidf, frozen, boosted, champion",
         ),
         (
             lambda told: told["measures"]["base"]["texts"]["general"].update(loss=None),
