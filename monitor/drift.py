@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from expectations.columns import FILE, ROW
 from expectations.errors import ShopmonError
+from monitor.derived import Derived, with_derived
 from monitor.multiplicity import holm
 from monitor.profiles import CategoryProfile, ColumnProfile, Profile, ProfileSettings, Sort, TextProfile, text_profile
 from monitor.reference import Reference
@@ -47,6 +48,8 @@ class _Asked:
 
     comparison: Comparison
     text: TextShift | None = None
+    shows: tuple[str, ...] = ()
+    """Columns whose values stand for it in example rows; none: its own."""
 
 
 def compare_with(
@@ -55,20 +58,23 @@ def compare_with(
     settings: DriftSettings = DriftSettings(),
     *,
     files: Sequence[str] = (),
+    derived: Sequence[Derived] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> DriftSection:
     """Hold a batch's profile against the reference's, made with the same segments.
 
-    Every column is compared, then every column within every segment; a comparison counts as drift when its p-value
-    stands after Holm's correction over all of them *and* its effect reaches the floor. `files` are the names of the
-    batch's files, for the example rows. A column that the batch lacks has drifted.
+    Every column is compared, then every column within every segment, and the derived ones; a comparison counts as drift
+    when its p-value stands after Holm's correction over all of them *and* its effect reaches the floor. `files` are the
+    names of the batch's files, for the example rows. A column that the batch lacks has drifted.
     """
     before = reference.profile
     before, current = _with_segments(before, current, settings)
     asked = list(_columns(before, current, settings, progress))
     asked += _segments(before, current, settings, progress)
+    asked += [_Asked(column.compared(settings.shift), shows=column.shows) for column in derived]
     decided = _decide(asked, settings.level)
-    columns = [_explained(a, column, before, current, reference.name, files) for a, column in decided]
+    sides = _Sides(*with_derived(before, current, derived), tuple(before.sorts), reference.name, files)
+    columns = [_explained(a, column, sides) for a, column in decided]
     columns += [_gone(name, before) for name in before.columns if name not in current.columns]
     columns.sort(key=lambda c: (not c.drifted, not c.tested, c.segment is not None, c.p_adjusted, -c.effect))
     status = DriftStatus.DRIFTED if any(c.drifted for c in columns) else DriftStatus.STABLE
@@ -218,23 +224,35 @@ def _gone(name: str, before: Profile) -> DriftColumn:
     )
 
 
-def _explained(
-    asked: _Asked, column: DriftColumn, before: Profile, current: Profile, reference: str, files: Sequence[str]
-) -> DriftColumn:
+@dataclass(frozen=True)
+class _Sides:
+    """Both samples, for explanations."""
+
+    before: Profile
+    current: Profile
+    own: tuple[str, ...]
+    """The columns that files have."""
+    reference: str
+    files: Sequence[str]
+
+
+def _explained(asked: _Asked, column: DriftColumn, sides: _Sides) -> DriftColumn:
     """A comparison that drifted, with the segments in which it sits and rows that show it."""
     words = tuple(ChangedWord(w.word, w.reference, w.current, w.z) for w in asked.text.words) if asked.text else ()
     if not column.drifted:
         return replace(column, words=words)
+    before, current = sides.before, sides.current
     risen = _most_moved(before.columns[column.column], current.columns[column.column])
     was, now = (_shown(profile, asked, column, risen) for profile in (before, current))
     up = np.sign(now.mean() - was.mean()) if len(was) and len(now) else 0.0
     typical = asked.text.typical if asked.text and asked.text.typical else _strongest(now * up)
+    shows = asked.shows or (column.column,)
     return replace(
         column,
         words=words,
-        sits_in=_where(before, current, was, now) if column.segment is None else (),
-        examples=_rows(current, column.column, typical[:_EXAMPLES], files),
-        examples_before=_rows(before, column.column, _strongest(-was * up)[:_EXAMPLES], [reference]),
+        sits_in=_where(sides, was, now) if column.segment is None else (),
+        examples=_rows(current, shows, typical[:_EXAMPLES], sides.files),
+        examples_before=_rows(before, shows, _strongest(-was * up)[:_EXAMPLES], [sides.reference]),
     )
 
 
@@ -290,20 +308,25 @@ def _strongest(shown: NDArray[np.float64]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argsort(-shown, kind="stable")[:_EXAMPLES])
 
 
-def _where(
-    before: Profile, current: Profile, was: NDArray[np.float64], now: NDArray[np.float64]
-) -> tuple[Changed, ...]:
+def _where(sides: _Sides, was: NDArray[np.float64], now: NDArray[np.float64]) -> tuple[Changed, ...]:
     splits = [
-        Split(name, _values(before.sample, name), _values(current.sample, name))
-        for name, sort in before.sorts.items()
-        if sort is Sort.CATEGORY and name in current.columns
+        Split(name, _values(sides.before.sample, name), _values(sides.current.sample, name))
+        for name in sides.own
+        if sides.before.sorts[name] is Sort.CATEGORY and name in sides.current.columns
     ]
     return sits_in(was, now, splits)
 
 
-def _rows(profile: Profile, column: str, indices: Sequence[int], files: Sequence[str]) -> tuple[ExampleRow, ...]:
-    some = profile.sample.take(pa.array(indices, pa.int64())).select([FILE, ROW, column]).to_pylist()
-    return tuple(ExampleRow(_name(files, r[FILE]), r[ROW], r[column]) for r in some)
+def _rows(
+    profile: Profile, columns: Sequence[str], indices: Sequence[int], files: Sequence[str]
+) -> tuple[ExampleRow, ...]:
+    some = profile.sample.take(pa.array(indices, pa.int64())).select([FILE, ROW, *columns]).to_pylist()
+    return tuple(ExampleRow(_name(files, r[FILE]), r[ROW], _told(r, columns)) for r in some)
+
+
+def _told(row: Mapping[str, Any], columns: Sequence[str]) -> Any:
+    """The value that stands for a row; of several columns, all of them in one line."""
+    return row[columns[0]] if len(columns) == 1 else " ~ ".join(_text(row[name]) for name in columns)
 
 
 def _name(files: Sequence[str], index: int) -> str:

@@ -333,10 +333,10 @@ def _fresh(batch: Batch, column: Column, sort: Sort, bins: int) -> _Asked:
     if sort not in (Sort.NUMBER, Sort.DATE):
         return one
     table = batch.table_of(f"select {one.binned} as x from looked_at where x is not null order by x")
-    return _Asked(one.name, one.sql, sort, _edges(table["x"].to_numpy(), bins))
+    return _Asked(one.name, one.sql, sort, edges_of(table["x"].to_numpy(), bins))
 
 
-def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+def edges_of(values: NDArray[np.float64], bins: int = 256) -> NDArray[np.float64]:
     """The different values themselves if they are few, else the quantiles of sorted values; (k,), k < bins.
 
     The first edge lies just below the lowest value: what is lower still, later, must not pass for the lowest.
@@ -471,7 +471,7 @@ def _text(
 ) -> TextProfile:
     words = document_frequencies(column)
     lengths = pc.utf8_length(column.drop_null()).to_numpy().astype(float)
-    own = _edges(np.sort(lengths), bins) if edges is None else edges
+    own = edges_of(np.sort(lengths), bins) if edges is None else edges
     return TextProfile(words.texts, missing, total, words.frequencies, words.words, _binned(lengths, own))
 
 

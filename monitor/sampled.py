@@ -52,13 +52,14 @@ def _profiles(profile: Profile, rows: pa.Table, by: str) -> dict[str, ColumnProf
     found: dict[str, ColumnProfile] = {}
     for name, whole in profile.columns.items():
         if isinstance(whole, NumberProfile):
-            found[name] = _numbers(rows.column(name).to_pylist(), whole.edges, profile.sorts[name])
+            found[name] = number_profile(rows.column(name).to_pylist(), whole.edges, profile.sorts[name])
         elif isinstance(whole, CategoryProfile) and name != by:
-            found[name] = _categories(rows.column(name).cast(pa.string()).to_pylist())
+            found[name] = category_profile(rows.column(name).cast(pa.string()).to_pylist())
     return found
 
 
-def _numbers(values: Sequence[Any], edges: NDArray[np.float64], sort: Sort) -> NumberProfile:
+def number_profile(values: Sequence[Any], edges: NDArray[np.float64], sort: Sort = Sort.NUMBER) -> NumberProfile:
+    """The profile of numbers or dates that are in memory, in given bins; None and what is not finite is missing."""
     as_number = _days if sort is Sort.DATE else float
     numbers = np.array([math.nan if value is None else as_number(value) for value in values], dtype=float)
     held = numbers[np.isfinite(numbers)]
@@ -77,7 +78,8 @@ def _share_of_day(moment: Any) -> float:
     return (moment.hour * 3600 + moment.minute * 60 + moment.second + moment.microsecond / 1e6) / 86_400
 
 
-def _categories(values: Sequence[str | None]) -> CategoryProfile:
+def category_profile(values: Sequence[str | None]) -> CategoryProfile:
+    """The profile of categories that are in memory; None is missing."""
     counts = np.zeros(BUCKETS, np.int64)
     named: dict[int, str] = {}
     for value in values:

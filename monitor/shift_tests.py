@@ -100,11 +100,14 @@ def compare(
     current: ColumnProfile,
     settings: ShiftSettings = ShiftSettings(),
     segment: str | None = None,
+    alike: tuple[float, float] = (1.0, 1.0),
 ) -> tuple[Comparison, ...]:
     """Compare what two samples hold in one column: first the values that are there, then the share of missing ones.
 
     For texts, the values are their lengths in characters; their words are `text_shift`'s. Where a side has no row, p is
-    1, the effect 0, and `tested` is false. Raises ValueError if the profiles do not fit each other or the sort.
+    1, the effect 0, and `tested` is false. `alike` says of the values of each side how many of them tell as much as one
+    that is independent of all others (1 or more: Kish's design effect); of other columns than numbers and categories it
+    is not asked. Raises ValueError if the profiles do not fit each other or the sort.
 
     >>> from monitor.profiles import NumberProfile
     >>> def prices(*counts, mean):
@@ -115,7 +118,7 @@ def compare(
     >>> values.p_value < 1e-6, values.said, missing.said
     (True, '+0.45 sd (mean 20 → 25)', 'missing 0 → 0 %')
     """
-    where = _Where(name, segment, sort, settings)
+    where = _Where(name, segment, sort, settings, alike)
     if isinstance(reference, TextProfile) and isinstance(current, TextProfile) and sort is Sort.TEXT:
         values = _compare_numbers(where, reference.lengths, current.lengths)
         return values, _compare_missing(where, reference.missing, reference.total, current.missing, current.total)
@@ -139,6 +142,11 @@ class _Where:
     segment: str | None
     sort: Sort
     settings: ShiftSettings
+    alike: tuple[float, float]
+
+    def independent(self, before: Array, now: Array) -> tuple[Array, Array]:
+        """The counts of both sides, as if each value were independent of all others."""
+        return (before, now) if self.alike == (1.0, 1.0) else (before / self.alike[0], now / self.alike[1])
 
     def told(
         self, test: str, p: float, effect: tuple[float, str, float], said: str, rows: tuple[int, int]
@@ -206,11 +214,12 @@ def _compare_numbers(where: _Where, reference: NumberProfile, current: NumberPro
     floor = inf if told_only else where.settings.date_floor if where.sort is Sort.DATE else where.settings.number_floor
     if not all(rows):
         return where.told(test, 1.0, (0.0, unit, floor), _empty(*rows), rows)
-    p = 1.0 if told_only else numbers_p_value(reference.counts, current.counts)
+    before, now = where.independent(reference.counts, current.counts)
+    p = 1.0 if told_only else numbers_p_value(before, now)
     if where.sort is Sort.DATE:
         effect = abs(_quantile(current, 0.5) - _quantile(reference, 0.5))
     else:
-        effect = wasserstein(reference, current)
+        effect = wasserstein(replace(reference, counts=before), replace(current, counts=now))
     return where.told(test, p, (effect, unit, floor), _SPOKEN[where.sort](reference, current), rows)
 
 
@@ -279,7 +288,8 @@ def wasserstein(reference: NumberProfile, current: NumberProfile) -> float:
     before, now = _cumulated(reference.counts), _cumulated(current.counts)
     n, m = float(reference.counts.sum()), float(current.counts.sum())
     together = (before * n + now * m) / (n + m)
-    by_chance = np.sqrt(2 / np.pi * together * (1 - together) * (1 / n + 1 / m))  # mean of a normal's absolute value
+    uncertain = np.maximum(together * (1 - together), 0)  # the last share is 1, but for rounding
+    by_chance = np.sqrt(2 / np.pi * uncertain * (1 / n + 1 / m))  # mean of a normal's absolute value
     area, noise = _area(places, np.abs(before - now)), _area(places, by_chance)
     return area * sqrt(1 - (noise / area) ** 2) if area > noise else 0.0  # squares of either may be too large
 
@@ -342,6 +352,7 @@ def _compare_categories(where: _Where, reference: CategoryProfile, current: Cate
     rows = int(before.sum()), int(now.sum())
     if not all(rows):
         return where.told(test, 1.0, (0.0, unit, floor), _empty(*rows), rows)
+    before, now = where.independent(before, now)
     p = categories_p_value(before, now, where.settings.rare)
     effect = jensen_shannon(before, now, where.settings.rare)
     return where.told(test, p, (effect, unit, floor), _loudest(reference, current), rows)
