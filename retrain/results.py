@@ -295,6 +295,59 @@ class HeadMeasure:
     """Rows that had no part in anything."""
 
 
+class ServingFormat(StrEnum):
+    """As what a classifier answers on a CPU."""
+
+    ONNX_INT8 = "onnx_int8"
+    """ONNX, whose products are those of whole numbers of eight bits."""
+    ONNX_FP32 = "onnx_fp32"
+    """ONNX, in float32."""
+    TORCH = "torch"
+    """As it was trained."""
+
+
+@dataclass(frozen=True)
+class ServingMeasure:
+    """What a classifier is worth in one format."""
+
+    accuracy: float
+    """Share (0–1) of the rows whose likeliest class is theirs."""
+    macro_f1: float
+    """Mean of the classes' F1 (0–1)."""
+    largest_difference: float
+    """The furthest that a probability (0–1) lies from torch's in float32."""
+    agreement: float
+    """Share (0–1) of the rows whose likeliest class is the one that torch finds."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """In which format a classifier answers on a CPU, and what that costs."""
+
+    format: ServingFormat
+    reason: str
+    """Why this one, for people."""
+    classes: tuple[str, ...] = ()
+    """In the order of an answer's columns."""
+    longest: int = 0
+    """Tokens of the longest text that it can read."""
+    file: str = ""
+    """Its name in the model's folder; none for torch."""
+    sha256: str = ""
+    """Of the file."""
+    rows: int = 0
+    """Held-out rows that the formats were measured on."""
+    measured: Mapping[ServingFormat, ServingMeasure] = field(default_factory=dict)
+    """Torch in float32, and every format that was tried."""
+
+    @property
+    def accuracy_lost(self) -> float:
+        """By how much (0–1) accuracy is lower than torch's; below 0 where it is higher, 0 where nothing was measured."""
+        if not self.measured:
+            return 0.0
+        return self.measured[ServingFormat.TORCH].accuracy - self.measured[self.format].accuracy
+
+
 @dataclass(frozen=True)
 class BaseUsed:
     """The model a training began with."""
@@ -359,4 +412,6 @@ class TrainingResult:
     """Of a classifier with a class of substitutes: from which probability on a product counts as one."""
     heads: tuple[HeadMeasure, ...] = ()
     """Of a classifier whose head was chosen among several: each of them."""
+    serving: Serving | None = None
+    """As what it answers on a CPU; None where that was not decided."""
     notes: tuple[str, ...] = ()
