@@ -66,7 +66,7 @@ def save(profile: Profile, folder: Path, *, name: str, sources: Sequence[tuple[s
     `sources` are pairs of a source's name and the SHA-256 of its bytes. Two writers at once do not disturb each other:
     the later one's reference stays. Raises ShopmonError if the disk is full or writing is not permitted.
     """
-    content = _archive(profile, name, sources)
+    content = archive(profile, name, sources)
     sweep(folder.parent)
     sweep(folder)
     try:
@@ -85,25 +85,29 @@ def load(folder: Path) -> Reference:
 
     Raises ShopmonError if there is none, if it is damaged, or if another version of shopmon wrote it.
     """
-    file = folder / FILE_NAME
+    return read(folder / FILE_NAME, "reference", _ADVICE)
+
+
+def read(file: Path, what: str, advice: str) -> Reference:
+    """What `archive` made, from a file. `what` it is and the `advice` go into errors, which are as for `load`."""
     try:
         with zipfile.ZipFile(file) as archive:
             told = json.loads(archive.read("profile.json"))
             if told["version"] != VERSION:
                 raise ShopmonError(
-                    f"the reference {file} has format {told['version']}, and this version of shopmon reads {VERSION}",
-                    advice=_ADVICE,
+                    f"the {what} {file} has format {told['version']}, and this version of shopmon reads {VERSION}",
+                    advice=advice,
                 )
             return _read(archive, told)
     except FileNotFoundError as error:
-        raise ShopmonError(f"there is no reference in {folder}", advice=_ADVICE) from error
+        raise ShopmonError(f"there is no {what} in {file.parent}", advice=advice) from error
     except PermissionError as error:
         raise ShopmonError(f"{file} cannot be read: {error.strerror}", advice="Let this user read it.") from error
     except ShopmonError:
         raise
     except Exception as error:  # whatever a damaged byte makes of the archive, its JSON, its arrays or its parquet
         said = str(error).strip().splitlines() or [type(error).__name__]
-        raise ShopmonError(f"the reference {file} is damaged: {said[0]}", advice=_ADVICE) from error
+        raise ShopmonError(f"the {what} {file} is damaged: {said[0]}", advice=advice) from error
 
 
 def _placed(folder: Path, content: bytes) -> bool:
@@ -125,7 +129,8 @@ def _placed(folder: Path, content: bytes) -> bool:
 # --- to and from bytes ----------------------------------------------------------------------------------------------
 
 
-def _archive(profile: Profile, name: str, sources: Sequence[tuple[str, str]]) -> bytes:
+def archive(profile: Profile, name: str, sources: Sequence[tuple[str, str]] = ()) -> bytes:
+    """A profile as the bytes of the one file that holds it, for `read`."""
     arrays: dict[str, NDArray[Any]] = {}
     told = {
         "version": VERSION,
@@ -196,6 +201,7 @@ def _written(profile: ColumnProfile, arrays: dict[str, NDArray[Any]]) -> dict[st
             "number": [profile.rows, profile.missing],
             "arrays": [_put(profile.edges, arrays), _put(profile.counts, arrays)],
             "ends": [repr(float(end)) for end in ends],
+            **_sketch("quantiles", profile.quantiles, arrays),
         }
     if isinstance(profile, CategoryProfile):
         filled = np.flatnonzero(profile.counts)
@@ -203,6 +209,7 @@ def _written(profile: ColumnProfile, arrays: dict[str, NDArray[Any]]) -> dict[st
             "category": [profile.rows, profile.missing],
             "arrays": [_put(filled, arrays), _put(profile.counts[filled], arrays)],
             "names": list(profile.names.items()),
+            **_sketch("different", profile.different, arrays),
         }
     filled = np.flatnonzero(profile.frequencies)
     return {
@@ -213,13 +220,22 @@ def _written(profile: ColumnProfile, arrays: dict[str, NDArray[Any]]) -> dict[st
     }
 
 
+def _sketch(name: str, sketch: bytes, arrays: dict[str, NDArray[Any]]) -> dict[str, str]:
+    """Where a sketch is kept, if it is: archives of before have none."""
+    return {name: _put(np.frombuffer(sketch, np.uint8), arrays)} if sketch else {}
+
+
+def _bytes(told: Mapping[str, Any], name: str, arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    return arrays[told[name]].tobytes() if name in told else b""
+
+
 def _column(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> ColumnProfile:
     if "number" in told:
         return _number(told, arrays)
     names = {int(bucket): str(name) for bucket, name in told["names"]}
     if "category" in told:
         rows, missing = told["category"]
-        return CategoryProfile(rows, missing, _spread(told, arrays, BUCKETS), names)
+        return CategoryProfile(rows, missing, _spread(told, arrays, BUCKETS), names, _bytes(told, "different", arrays))
     rows, missing, total = told["text"]
     lengths = _number(told["lengths"], arrays)
     return TextProfile(rows, missing, total, _spread(told, arrays, WORD_BUCKETS), names, lengths)
@@ -229,7 +245,8 @@ def _number(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Numb
     edges, counts = (arrays[key] for key in told["arrays"])
     rows, missing = told["number"]
     mean, std, minimum, maximum = map(float, told["ends"])
-    return NumberProfile(rows, missing, edges, counts, mean, std, minimum, maximum)
+    sketch = _bytes(told, "quantiles", arrays)
+    return NumberProfile(rows, missing, edges, counts, mean, std, minimum, maximum, sketch)
 
 
 def _spread(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], size: int) -> NDArray[np.int64]:

@@ -65,7 +65,8 @@ def number_profile(values: Sequence[Any], edges: NDArray[np.float64], sort: Sort
     held = numbers[np.isfinite(numbers)]
     counts = np.bincount(np.searchsorted(edges, held), minlength=len(edges) + 1).astype(np.int64)
     moments = (held.mean(), held.std(), held.min(), held.max()) if len(held) else (math.nan,) * 4
-    return NumberProfile(len(values), len(values) - len(held), edges, counts, *map(float, moments))
+    mean, std, low, high = map(float, moments)
+    return NumberProfile(len(values), len(values) - len(held), edges, counts, mean, std, low, high)
 
 
 def _days(moment: Any) -> float:

@@ -162,7 +162,25 @@ def reference_shown(said: Mapping[str, Any]) -> Group:
         Text(f"  within    {inert(column)}: {', '.join(map(inert, values))}")
         for column, values in said["segments"].items()
     ]
-    return Group(head, *lines, *segments)
+    return Group(head, *lines, *segments, *_spread(said))
+
+
+def _spread(said: Mapping[str, Any]) -> Iterator[Text]:
+    """Between which values nine tenths of a column's lie, or how many different ones it has."""
+    told = {
+        **{
+            name: f"{_number(low)} to {_number(high)} in nine of ten rows, half up to {_number(half)}"
+            for name, (low, half, high) in said["quantiles"].items()
+        },
+        **{name: f"{count:,} different values" for name, count in said["different"].items()},
+    }
+    names = padded([shortened(inert(name), _LONGEST_NAME) for name in list(told)[:MOST_COLUMNS]])
+    for name, line in zip(names, told.values(), strict=False):
+        yield Text(f"  {name}  {line}", "dim")
+
+
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:,.6g}"
 
 
 def labels_joined(joined: Labelled) -> Text:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 FIT = "fit"
 """The relation of a validated batch that holds the rows which break neither a critical rule nor a warning."""
+
+
+QUANTILES = (0.05, 0.5, 0.95)
+"""Shares of a reference's numbers that lie below the values told of it."""
 
 
 def set_reference(
@@ -53,8 +60,21 @@ def references(project: Project, kind: str | None = None) -> tuple[Reference, ..
 
 
 def description(reference: Reference) -> dict[str, Any]:
-    """A reference in short, as JSON values: name, kind, rows, when it was set, how each column is compared."""
+    """A reference in short, as JSON values: name, kind, rows, when it was set, how each column is compared.
+
+    Of numbers and dates the values below which 5, 50 and 95 % lie, of categories how many different ones there are;
+    references that were set before these were kept have none.
+    """
+    from monitor.profiles import CategoryProfile, NumberProfile, Sort
+    from monitor.sketches import different, quantiles
+
     profile = reference.profile
+    usual, several = {}, {}
+    for name, column in profile.columns.items():
+        if isinstance(column, NumberProfile) and (found := quantiles(column.quantiles, QUANTILES)):
+            usual[name] = [_day(value) for value in found] if profile.sorts[name] is Sort.DATE else list(found)
+        elif isinstance(column, CategoryProfile) and (estimate := different(column.different)):
+            several[name] = round(estimate.count)
     return {
         "kind": profile.kind,
         "name": reference.name,
@@ -62,7 +82,13 @@ def description(reference: Reference) -> dict[str, Any]:
         "created": reference.created,
         "columns": {name: sort.value for name, sort in profile.sorts.items()},
         "segments": {column: list(values) for column, values in profile.segments.items()},
+        "quantiles": usual,
+        "different": several,
     }
+
+
+def _day(days: float) -> str:
+    return (date(1970, 1, 1) + timedelta(days=math.floor(days))).isoformat()
 
 
 def reference_for(project: Project, kind: str) -> Reference | None:
@@ -130,7 +156,8 @@ def _made(
                 advice="See why with: shopmon check FILE. The reference before it is kept.",
             )
         progress("profiling the reference")
-        made = profile(batch, settings.profile, segments=settings.segments, relation=FIT, progress=progress)
+        how = replace(settings.profile, sketched=True)
+        made = profile(batch, how, segments=settings.segments, relation=FIT, progress=progress)
         place = folder or project.references / batch.kind
         sources = tuple((without_password(s.name), s.sha256) for s in batch.sources)
     save(made, place, name=", ".join(name for name, _ in sources), sources=sources)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -28,6 +29,7 @@ from monitor.profiles import (
     TextProfile,
 )
 from monitor.reference import FILE_NAME, load, save
+from monitor.sketches import different, sketch_of_numbers, sketch_of_values
 
 COUNT = st.integers(0, 2**40)
 NAME = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -99,6 +101,32 @@ def test_what_is_kept_comes_back_unchanged(profile):
     with TemporaryDirectory() as folder:
         save(profile, Path(folder) / "reviews", name="reviews.parquet")
         assert same(load(Path(folder) / "reviews").profile, profile)
+
+
+def test_sketches_are_kept_and_a_reference_of_before_does_without(tmp_path):
+    sketch = sketch_of_numbers(np.arange(1000.0))
+    columns = {
+        "stars": replace(small(3).columns["stars"], quantiles=sketch),
+        "brand": CategoryProfile(3, 0, np.zeros(BUCKETS, np.int64), {}, sketch_of_values([1, 2])),
+    }
+    sorts = {"stars": Sort.NUMBER, "brand": Sort.CATEGORY}
+    save(replace(small(3), sorts=sorts, columns=columns), tmp_path / "reviews", name="a")
+    kept = load(tmp_path / "reviews").profile.columns
+    assert (kept["stars"].quantiles, different(kept["brand"].different).count) == (sketch, 2)
+    without(tmp_path / "reviews" / FILE_NAME, "quantiles", "different")
+    kept = load(tmp_path / "reviews").profile.columns
+    assert (kept["stars"].quantiles, kept["brand"].different) == (b"", b"")
+
+
+def without(file, *names):
+    """The archive as it was written before these were kept."""
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    told = json.loads(parts["profile.json"])
+    told["columns"] = [[name, {k: v for k, v in one.items() if k not in names}] for name, one in told["columns"]]
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in {**parts, "profile.json": json.dumps(told)}.items():
+            archive.writestr(name, content)
 
 
 def test_a_reference_says_where_it_comes_from_without_secrets(tmp_path):

@@ -106,6 +106,20 @@ def test_a_reference_is_set_once_and_its_file_is_not_needed_afterwards(typed, do
     assert price["evidently"]["drifted"] is True
 
 
+def test_a_reference_tells_between_which_values_its_columns_lie(typed, shop):
+    typed("reference", "set", "good.parquet")
+    code, out, _ = typed("reference", "show", "--json")
+    told = json.loads(out)
+    table = pq.read_table(shop / "good.parquet")
+    for share, price in zip((0.05, 0.5, 0.95), told["quantiles"]["price"], strict=True):
+        assert abs((table["price"].to_pandas() <= price).mean() - share) < 0.05
+    assert all(day.startswith("20") for day in told["quantiles"]["date"])
+    assert told["different"]["brand"] == len(table["brand"].drop_null().unique())
+    code, out, _ = typed("reference", "show")
+    assert f"{told['different']['brand']} different values" in out
+    assert "in nine of ten rows" in out
+
+
 def test_how_each_column_is_spread_is_kept_also_without_evidently(document, shop):
     cli.main(["reference", "set", "good.parquet"])
     (shop / "shopmon.toml").write_text("[drift]\nevidently = false\n", encoding="utf-8")
