@@ -115,7 +115,7 @@ def test_a_reference_tells_between_which_values_its_columns_lie(typed, shop):
         assert abs((table["price"].to_pandas() <= price).mean() - share) < 0.05
     assert all(day.startswith("20") for day in told["quantiles"]["date"])
     assert told["different"]["brand"] == len(table["brand"].drop_null().unique())
-    code, out, _ = typed("reference", "show")
+    _, out, _ = typed("reference", "show")
     assert f"{told['different']['brand']} different values" in out
     assert "in nine of ten rows" in out
 
