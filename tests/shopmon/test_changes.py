@@ -108,7 +108,7 @@ def test_a_reference_is_set_once_and_its_file_is_not_needed_afterwards(typed, do
 
 def test_a_reference_tells_between_which_values_its_columns_lie(typed, shop):
     typed("reference", "set", "good.parquet")
-    code, out, _ = typed("reference", "show", "--json")
+    _, out, _ = typed("reference", "show", "--json")
     told = json.loads(out)
     table = pq.read_table(shop / "good.parquet")
     for share, price in zip((0.05, 0.5, 0.95), told["quantiles"]["price"], strict=True):
