@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, context_settings=HELP)
 
 RecipeName = Literal["full", "plain", "plain_all"]
-PresetName = Literal["liyuan", "esci-ce"]
+PresetName = Literal["liyuan", "esci-ce", "batched", "aws"]
 SplitName = Literal["grouped", "hash", "stratified", "published"]
 
 TaskOption = Annotated[
@@ -56,6 +56,7 @@ Examples:
   shopmon retrain --steps 200 --batch-size 32
   shopmon retrain --resume                 go on with one that was killed
   shopmon retrain --task relevance         learn from labelled pairs of query and product
+  shopmon retrain --task category          learn from products whose category is known
   torchrun --nproc-per-node 4 -m shopmon retrain
 
 Exit codes: 0 the model passed its gate (or --promote), 1 the gate said no, 2 could not run.""",
@@ -64,7 +65,7 @@ def retrain(
     task: Annotated[
         str,
         typer.Option(
-            "--task", metavar="NAME", help="Which model: mlm, the masked one, or relevance (query × product)."
+            "--task", metavar="NAME", help="Which model: mlm, the masked one, or relevance, sentiment, category."
         ),
     ] = "mlm",
     base: Annotated[
@@ -96,11 +97,11 @@ def retrain(
         typer.Option("--general-text", metavar="FILE", help="General text; otherwise Python's own documentation."),
     ] = None,
     preset: Annotated[
-        PresetName | None, typer.Option("--preset", help="A published recipe, of the task relevance.")
+        PresetName | None, typer.Option("--preset", help="A recipe, of the tasks relevance and category.")
     ] = None,
     split: Annotated[
         SplitName | None,
-        typer.Option("--split", help="How labelled pairs are dealt, of the task relevance; stratified tears queries."),
+        typer.Option("--split", help="How labelled rows are dealt, of classifiers; stratified tears groups."),
     ] = None,
     report_to: Annotated[
         list[str] | None,

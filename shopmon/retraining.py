@@ -54,7 +54,7 @@ def retrain(
     """Train the project's model on the rows that checks gathered, and make it champion if the gate says yes.
 
     The other tasks train classifiers on the labelled files that `shopmon.toml` names: `relevance` of query and product,
-    `sentiment` of reviews.
+    `sentiment` of reviews, `category` of products.
 
     Whatever is left out is as the project's `shopmon.toml` says. `base` is a name on the hub, a folder, or `offline`;
     `resume` goes on with the newest training that was not finished, `promote` overrules the gate, on the record.
@@ -65,9 +65,9 @@ def retrain(
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     retrain(task="category", project=Project(Path(folder)))
+    ...     retrain(task="nli", project=Project(Path(folder)))
     Traceback (most recent call last):
-    expectations.errors.ShopmonError: shopmon cannot train 'category' yet; it can train mlm, relevance, sentiment. ...
+    expectations.errors.ShopmonError: shopmon cannot train 'nli' yet; it can train mlm, relevance, ...
     """
     given = {name: value for name, value in locals().items() if name != "progress"}
     request = TrainingRequest(**given) if progress is None else TrainingRequest(**given, progress=progress)
@@ -220,6 +220,13 @@ def _classifier(
     return result
 
 
+def _category(request: TrainingRequest, project: Project, model_id: str) -> TrainingResult:
+    from retrain.category import RECIPE
+    from shopmon.rooms import category_settings
+
+    return _classifier(RECIPE, category_settings(project, request.preset), request, project, model_id)
+
+
 def _reviewed(request: TrainingRequest, project: Project) -> Reviewed:
     """What people decided about the rows so far: asked by the process that makes the plan, which holds it for all."""
     from monitor.reviews import Reviewed, reviewed
@@ -231,9 +238,14 @@ def _reviewed(request: TrainingRequest, project: Project) -> Reviewed:
         return reviewed(store.reviews.standing())
 
 
-TASKS: Mapping[str, Task] = {"mlm": _masked_model, "relevance": _relevance, "sentiment": _sentiment}
+TASKS: Mapping[str, Task] = {
+    "mlm": _masked_model,
+    "relevance": _relevance,
+    "sentiment": _sentiment,
+    "category": _category,
+}
 """Name → how its model is trained."""
-_PLANNED = ("category", "nli")
+_PLANNED = ("nli",)
 
 
 def _task(name: str) -> Task:

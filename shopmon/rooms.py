@@ -10,13 +10,14 @@ from expectations.errors import ProjectError
 from shopmon.project import Project
 from shopmon.settings import ClassifierSection
 
-CLASSIFIERS = ("relevance", "sentiment")
+CLASSIFIERS = ("relevance", "sentiment", "category")
 """Tasks that tell classes apart, each with a section of its own below `[retrain]`."""
 
 if TYPE_CHECKING:
     from monitor.drift import DriftSettings
     from monitor.edge_cases import EdgeCaseSettings
     from monitor.evidently_report import EvidentlySettings
+    from retrain.category import CategorySettings
     from retrain.classifier_settings import ClassifierTraining
     from retrain.relevance import RelevanceSettings
     from retrain.sentiment import SentimentSettings
@@ -141,6 +142,38 @@ def sentiment_settings(project: Project) -> SentimentSettings:
             **{name: value for name, value in own.items() if value is not None},
         )
         return SentimentSettings(**_classifier(said, project, TRAINING), texts=texts)
+
+
+def category_settings(project: Project, preset: str | None = None) -> CategorySettings:
+    """How a classifier of products is trained; `preset` takes the place of the project's.
+
+    A project that names no base begins with a sentence encoder. Raises ProjectError for settings that contradict each
+    other.
+    """
+    from retrain.category import ENCODER, PRESETS, CategorySettings, Preset
+    from retrain.labelled_texts import Rare, TextSettings
+    from retrain.results import HeadMethod
+
+    said = project.settings.retrain.category
+    with _told("retrain.category", project):
+        texts = TextSettings(
+            data=tuple(map(project.address, said.data)),
+            text=said.text,
+            label=said.label,
+            separator=said.separator,
+            classes=said.classes,
+            labels=said.labels,
+            least_rows=said.least_rows,
+            rare=Rare(said.rare),
+            group=said.group,
+            numbers=said.numbers,
+            categories=said.categories,
+            columns=project.columns.get("products", {}),
+        )
+        shared = _classifier(said, project, PRESETS[Preset(preset or said.preset)])
+        if "base" not in project.settings.retrain.model_fields_set:
+            shared["base"] = ENCODER
+        return CategorySettings(**shared, texts=texts, heads=tuple(map(HeadMethod, said.heads)))
 
 
 @contextmanager

@@ -114,6 +114,8 @@ class DriftSettings(_Section):
     """Jensen-Shannon distance (0–1) below which a category has not drifted; otherwise 0.02."""
     text_floor: Annotated[float, Field(ge=0)] | None = None
     """Share of the texts (0–1) that must have changed before they count as drifted; otherwise 0.005."""
+    model_rows: Annotated[int, Field(ge=0, le=50_000)] = 500
+    """Pairs of each side that the relevance model reads, to compare what it says; 0 does without. It is dear."""
 
 
 class Words(_Section):
@@ -347,6 +349,53 @@ class SentimentSettings(ClassifierSection):
     """Labels whose rows are left out; of `stars` 3, which is neither."""
 
 
+class CategoryGateSettings(ClassifierGateSettings):
+    """`[retrain.category.gate]`: the same, and how many rows may be wrong."""
+
+    error: Limit = 0.0
+    """How much higher (0–1) than the better baseline's, and than the champion's, the share of wrong rows may be."""
+
+
+class CategorySettings(ClassifierSection):
+    """`[retrain.category]`: how `shopmon retrain --task category` learns where a product belongs."""
+
+    data: Names = ()
+    """Products: files, folders or addresses, relative to `shopmon.toml`."""
+    text: Annotated[Names, Field(min_length=1)] = ("title",)
+    """Columns that make up the text, in this order; the title, which every product has."""
+    label: Annotated[str, Field(min_length=1)] = "category"
+    """The column of the label."""
+    separator: Annotated[str, Field(min_length=1)] | None = None
+    """What parts a label, of which the first part counts: "|" of "Toys & Games | Puzzles"; otherwise it is whole."""
+    classes: Names = ()
+    """The classes; otherwise all there are."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """How a label is written → its class, beside the classes' own names."""
+    least_rows: Annotated[int, Field(ge=1)] = 10
+    """Products of a class at least, where classes are not named: fewer cannot be learnt, chosen by and measured."""
+    rare: Literal["refuse", "other"] = "refuse"
+    """What becomes of classes with fewer: refused, or one class, `other`."""
+    group: Annotated[str, Field(min_length=1)] | None = None
+    """The column whose rows stay on one side; otherwise the cluster, where there is one, else what has one text."""
+    numbers: Names = ()
+    """Columns of numbers, flags or prices that a head may read beside the text."""
+    categories: Names = ()
+    """Columns of words or ids, such as brand or merchant, likewise."""
+    heads: Annotated[tuple[Literal["linear", "logistic", "xgboost"], ...], Field(strict=False, min_length=1)] = (
+        "linear",
+        "logistic",
+        "xgboost",
+    )
+    """Heads on the encoder, between which the validation rows choose."""
+    leaks: Literal["refuse", "drop"] = "drop"
+    """What becomes of rows whose text stands on two sides; left out, since two products may be called the same."""
+    preset: Literal["batched", "aws"] = "batched"
+    """3 epochs of 32 rows at 1e-4 with warm-up; or the AWS post's 5 of 2 rows at 2e-5, which take far longer."""
+    baseline_rows: Annotated[int, Field(ge=100)] = 50_000
+    """Rows that the heads and the baselines learn from at most: some minutes."""
+    gate: CategoryGateSettings = CategoryGateSettings()
+
+
 class RetrainSettings(_Section):
     """`[retrain]`: with what, how long and how fast a model learns."""
 
@@ -386,6 +435,35 @@ class RetrainSettings(_Section):
     gate: GateSettings = GateSettings()
     relevance: RelevanceSettings = RelevanceSettings()
     sentiment: SentimentSettings = SentimentSettings()
+    category: CategorySettings = CategorySettings()
+
+
+class RankSettings(_Section):
+    """`[rank]`: how `shopmon rank` and `shopmon substitutes` find products."""
+
+    encoder: Annotated[str, Field(min_length=1)] = "sentence-transformers/all-MiniLM-L6-v2"
+    """The sentence encoder that finds candidates: a name on the hub, a folder relative to `shopmon.toml`, or "offline",
+    which is the same model without a network; both need the extra `embeddings`."""
+    candidates: Annotated[int, Field(ge=1)] = 100
+    """Products of a query that the classifier reads: it is the dear part, a second a query on one core."""
+    top: Annotated[int, Field(ge=1)] = 10
+    """Products of a query in the answer."""
+    exact_up_to: Annotated[int, Field(ge=0)] = 200_000
+    """Products up to which each is looked at; beyond them an index is asked."""
+    recall: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Share (0–1) of the nearest products that an index must find, measured on some of the queries."""
+
+
+class SubstituteSettings(_Section):
+    """`[substitutes]`: which products can replace one another."""
+
+    label: Annotated[str, Field(min_length=1)] = "S"
+    """The class that means a substitute."""
+    precision: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share (0–1) of the substitutes that are to be right, for which a training chooses the threshold on validation
+    pairs; otherwise it chooses that of the best F1."""
+    candidates: Annotated[int, Field(ge=1)] = 20
+    """Products that are looked at for each product, in both directions: a second a product on two cores."""
 
 
 class StoreSettings(_Section):
@@ -416,4 +494,6 @@ class Settings(_Section):
     drift: DriftSettings = DriftSettings()
     edge_cases: EdgeCaseSettings = EdgeCaseSettings()
     retrain: RetrainSettings = RetrainSettings()
+    rank: RankSettings = RankSettings()
+    substitutes: SubstituteSettings = SubstituteSettings()
     store: StoreSettings = StoreSettings()

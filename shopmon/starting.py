@@ -368,6 +368,36 @@ _SHOPMON_TOML = """\
 # grades = {{ negative = 1.0, positive = 4.0 }}
 # left_out = ["3"]
 
+# A classifier of products (shopmon retrain --task category). From split to measured_rows, and its gate, as above.
+[retrain.category]
+# Files of products, such as "products.parquet"; what makes up the text, and the column that holds the category.
+# data = []
+# text = ["title"]
+# label = "category"
+# "|" where a category is written "Toys & Games | Puzzles", and the first part counts.
+# separator = "|"
+# The classes, all there are by default; how a label is written, and its class.
+# classes = []
+# labels = {{}}
+# Classes with fewer products are refused, or become one ("other").
+# least_rows = 10
+# rare = "refuse"
+# The column whose rows stay on one side of the split; otherwise the cluster, or what has the same text.
+# group = "cluster"
+# Columns that heads may read beside the text.
+# numbers = []
+# categories = []
+# Between which heads on the encoder there is a choice.
+# heads = ["linear", "logistic", "xgboost"]
+# "aws": as the AWS post has it, which takes far longer.
+# preset = "batched"
+# leaks = "drop"
+# baseline_rows = 50000
+
+# The same as above, and how many more rows (0-1) than the better baseline and the champion it may get wrong.
+[retrain.category.gate]
+# error = 0.0
+
 [store]
 # The record of runs. For a team: "postgresql+psycopg://host/database"; put an address with a password
 # into the environment variable SHOPMON_STORE_URL instead, which wins.

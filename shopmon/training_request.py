@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
 """What a training can tell, beside metrics.jsonl; each an extra."""
+PRESETS = {"relevance": ("liyuan", "esci-ce"), "category": ("batched", "aws")}
+"""Task → what its preset may be."""
 _TRAINING = ("steps", "epochs", "batch_size", "learning_rate", "seed", "report_to")
 """What stands under the same name in the settings of a training."""
 
@@ -33,7 +35,7 @@ class TrainingRequest:
 
     task: str = "mlm"
     """Which model: `mlm`, the masked language model, or a classifier: `relevance` of query and product, `sentiment` of
-    reviews."""
+    reviews, `category` of products."""
     base: str | Path | None = None
     """A name on the hub, a folder, or `offline`."""
     steps: int | None = None
@@ -50,9 +52,9 @@ class TrainingRequest:
     general_text: str | Path | None = None
     """A file of general text; of `mlm` alone."""
     preset: str | None = None
-    """`liyuan` or `esci-ce`, a published recipe; of `relevance` alone."""
+    """A recipe: of `relevance` `liyuan` or `esci-ce`, of `category` `batched` or `aws`."""
     split: str | None = None
-    """`grouped`, `hash`, `stratified` or `published`: how labelled pairs are dealt; of `relevance` alone."""
+    """`grouped`, `hash`, `stratified` or `published`: how labelled rows are dealt; of classifiers."""
     report_to: Sequence[str] | None = None
     """Some of `tensorboard`, `mlflow`, `wandb`."""
     resume: bool = False
@@ -87,7 +89,7 @@ class TrainingRequest:
         for name, values, known in (
             ("recipe", [self.recipe], [*Recipe]),
             ("report_to", self.report_to or (), TRACKERS),
-            ("preset", [self.preset], ["liyuan", "esci-ce"]),
+            ("preset", [self.preset], PRESETS.get(self.task, ())),
             ("split", [self.split], ["grouped", "hash", "stratified", "published"]),
         ):
             for value in values:
@@ -124,7 +126,7 @@ class TrainingRequest:
         return replace(training, **said)
 
 
-_ONLY = {"recipe": ("mlm",), "general_text": ("mlm",), "preset": ("relevance",), "split": CLASSIFIERS}
+_ONLY = {"recipe": ("mlm",), "general_text": ("mlm",), "preset": tuple(PRESETS), "split": CLASSIFIERS}
 """What can be asked of some tasks alone → which."""
 _SETTINGS = tuple(
     one.name for one in fields(TrainingRequest) if one.default is None and one.name not in ("task", "project")
