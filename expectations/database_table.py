@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -17,6 +18,7 @@ import pyarrow as pa
 from expectations.addresses import display_name, without_secrets
 from expectations.column_names import check_names
 from expectations.errors import BatchError
+from expectations.postgresql_table import begin, copy_postgresql_table
 from expectations.scratch_parquet import ScratchParquet, Written
 
 if TYPE_CHECKING:
@@ -25,28 +27,35 @@ if TYPE_CHECKING:
 BATCH = 10_000
 """Rows fetched at a time."""
 
-_CONNECT_SECONDS = 15
+_POSTGRESQL = "postgresql+psycopg"
+"""The driver that comes with shopmon."""
+
+_PATIENCE: dict[str, int | str] = {
+    "connect_timeout": 15,
+    # A server whose machine went away would otherwise be waited for for two hours: this finds out after a minute.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+"""How long a server may say nothing (seconds), in libpq's words."""
 
 
 def read_database_table(url: str, table: str, scratch: Path, progress: Callable[[int], None]) -> Written:
-    """Copy one table or view into parquet with a streaming cursor, ordered by its primary key if it has one.
+    """Copy one table or view into parquet as a stream, ordered by its primary key if it has one.
 
-    A database is only read; an SQLite file is opened read-only and never created. SQLite's columns are typed by what is
-    stored in them, since it lets any column hold anything. Values of types that Arrow lacks (intervals, arrays, JSON …)
-    are kept as the database writes them as text. A row with a value that does not fit is rejected, as JSON text.
+    A database is only read, and as of one moment; an SQLite file is opened read-only and never created. SQLite's
+    columns are typed by what is stored in them, since it lets any column hold anything. Values of types that Arrow
+    lacks (intervals, arrays, JSON …) are kept as the database writes them as text. A row with a value that does not fit
+    is rejected, with that value as text.
 
-    Raises BatchError, without secrets, for a missing driver, a refused connection, and an unknown database or table.
+    Raises BatchError, without secrets, for a missing driver, a refused or lost connection, and an unknown database or
+    table; then nothing is left in `scratch`.
     """
     import sqlalchemy as sa  # half a second that files need not pay
 
     name = display_name(f"{url}::{table}")
     try:
         engine = _engine(url)
-        try:
-            with engine.connect() as connection:
-                return _copy(connection, table, name, scratch, progress)
-        finally:
-            engine.dispose()
     except ImportError as error:
         package = (error.name or "a driver").partition(".")[0]
         raise BatchError(
@@ -57,12 +66,35 @@ def read_database_table(url: str, table: str, scratch: Path, progress: Callable[
             f"{name} is no database URL that can be read: {without_secrets(error, url)}",
             advice="Expected is sqlite:///PATH::TABLE or postgresql://USER:PASSWORD@HOST/DATABASE::TABLE.",
         ) from None
-    except sa.exc.SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        raise BatchError(
-            f"{name} could not be read: {without_secrets(cause, url)}",
-            advice="Check that the database runs, the user and the password, and the name of the database.",
-        ) from None
+    try:
+        with engine.connect() as connection:
+            return _copy(connection, table, name, scratch, progress)
+    except (sa.exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
+        cause = str(getattr(error, "orig", None) or error)
+        raise BatchError(f"{name} could not be read: {without_secrets(cause, url)}", advice=_advice(cause)) from None
+    finally:
+        engine.dispose()
+
+
+_ADVICE = (
+    (
+        "closed the connection|terminating connection|connection (is|was) (lost|closed)|connection reset|EOF detected",
+        "The connection was lost on the way, and nothing of the table was kept. Check it again once the server runs.",
+    ),
+    ("permission denied", "Let this user read the table: GRANT SELECT, and GRANT USAGE on its schema."),
+    (
+        "statement timeout|conflict with recovery",
+        "Let statements of this user take longer, or read when less goes on.",
+    ),
+)
+"""What a driver's message shows (in lower or upper case), and what to do about it."""
+
+
+def _advice(message: str) -> str:
+    for pattern, advice in _ADVICE:
+        if re.search(pattern, message, re.IGNORECASE):
+            return advice
+    return "Check that the database runs, the user and the password, and the name of the database."
 
 
 def _engine(url: str) -> sa.Engine:
@@ -72,9 +104,11 @@ def _engine(url: str) -> sa.Engine:
     if parsed.get_backend_name() == "sqlite":
         return sa.create_engine("sqlite://", creator=lambda: _read_only_sqlite(parsed.database), poolclass=sa.NullPool)
     if parsed.drivername in ("postgres", "postgresql"):
-        parsed = parsed.set(drivername="postgresql+psycopg")  # the driver that comes with shopmon
-    postgres = parsed.get_backend_name() == "postgresql" and "connect_timeout" not in parsed.query
-    arguments = {"connect_timeout": _CONNECT_SECONDS} if postgres else {}
+        parsed = parsed.set(drivername=_POSTGRESQL)
+    arguments = {}
+    if parsed.get_backend_name() == "postgresql":
+        arguments = {name: value for name, value in _PATIENCE.items() if name not in parsed.query}
+        arguments["client_encoding"] = "utf8"  # a database without an encoding (SQL_ASCII) would answer in bytes
     return sa.create_engine(parsed, connect_args=arguments, poolclass=sa.NullPool)
 
 
@@ -99,9 +133,14 @@ def _read_only_sqlite(path: str | None) -> sqlite3.Connection:
 def _copy(connection: sa.Connection, table: str, name: str, scratch: Path, progress: Callable[[int], None]) -> Written:
     import sqlalchemy as sa
 
+    postgresql = f"{connection.dialect.name}+{connection.dialect.driver}" == _POSTGRESQL
+    if postgresql:
+        connection = begin(connection)
     reflected = _reflected(connection, table, name)
     names = [column.name for column in reflected.columns]
     check_names(names, name)
+    if postgresql:
+        return copy_postgresql_table(connection, reflected, name, scratch, progress)
     sqlite = connection.dialect.name == "sqlite"
     columns = _stored(connection, reflected, name) if sqlite else [_declared(column) for column in reflected.columns]
     query = sa.select(*[column.expression for column in columns]).order_by(*reflected.primary_key.columns)
@@ -121,7 +160,9 @@ def _reflected(connection: sa.Connection, table: str, name: str) -> sa.Table:
     inspector = sa.inspect(connection)
     schema: str | None = None
     if not inspector.has_table(table) and "." in table:
-        schema, _, table = table.partition(".")
+        schema, table = next(
+            (split for split in _splits(table) if inspector.has_table(split[1], schema=split[0])), _splits(table)[0]
+        )
     if not inspector.has_table(table, schema=schema):
         there = sorted({*inspector.get_table_names(schema=schema), *inspector.get_view_names(schema=schema)})
         near = difflib.get_close_matches(table, there, n=3)
@@ -130,6 +171,12 @@ def _reflected(connection: sa.Connection, table: str, name: str) -> sa.Table:
             f"there is no table {table!r} in the database of {name}; {hint}", advice="Check the name after ::."
         )
     return sa.Table(table, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)
+
+
+def _splits(name: str) -> list[tuple[str, str]]:
+    """Every way to read a name with dots as that of a schema and of a table in it."""
+    dots = [place for place, character in enumerate(name) if character == "."]
+    return [(name[:dot], name[dot + 1 :]) for dot in dots]
 
 
 @dataclass(frozen=True)

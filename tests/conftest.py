@@ -9,6 +9,8 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +33,44 @@ PASSWORD = "correct horse/battery@staple"
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
     """A real PostgreSQL server of this test session, as an address with user and password; stopped at the end."""
+    with _served() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """One more, which tests may stop and start; no other test file is served by it."""
+    with _served() as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class PostgresqlServer:
+    """A server that runs, and that can be stopped and started again on the same port."""
+
+    programs: Path
+    folder: Path
+    user: dict[str, Any]
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The address of its first database, with user and password."""
+        return f"postgresql://shopmon:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/postgres"
+
+    def stop(self) -> None:
+        """End it as a crash would: nobody is waited for."""
+        _pg_ctl(self, "stop", "-m", "immediate")
+
+    def start(self) -> None:
+        """Serve again what it served before."""
+        # No socket file: its path may be too long. Nothing here need survive a crash, so nothing waits for the disk.
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        _pg_ctl(self, "start", "-l", self.folder / "log", "-o", options)
+
+
+@contextmanager
+def _served() -> Iterator[PostgresqlServer]:
     programs = _postgresql_programs()
     if programs is None:
         pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
@@ -40,11 +80,12 @@ def postgresql_url() -> Iterator[str]:
     try:
         if user:
             shutil.chown(folder, user["user"], user["group"])
-        port = _start(programs, folder, user)
+        server = _started(programs, folder, user)
         try:
-            yield f"postgresql://shopmon:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            _call([programs / "pg_ctl", "stop", "-D", folder / "data", "-m", "immediate", "-w"], folder, user)
+            with suppress(subprocess.CalledProcessError):  # a test may have stopped it
+                server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -70,8 +111,8 @@ def _server_user() -> dict[str, Any]:
     return {"user": account.pw_name, "group": grp.getgrgid(account.pw_gid).gr_name, "extra_groups": ()}
 
 
-def _start(programs: Path, folder: Path, user: dict[str, Any]) -> int:
-    """Create a database and serve it on a free port, which is returned."""
+def _started(programs: Path, folder: Path, user: dict[str, Any]) -> PostgresqlServer:
+    """Create a database and serve it on a free port."""
     secret = folder / "password"
     secret.write_text(PASSWORD, encoding="utf-8")
     if user:
@@ -79,18 +120,20 @@ def _start(programs: Path, folder: Path, user: dict[str, Any]) -> int:
     initdb = [programs / "initdb", "-D", folder / "data", "-U", "shopmon", "-E", "UTF8", "--no-sync"]
     _call([*initdb, "--locale=C", "--auth=scram-sha-256", f"--pwfile={secret}"], folder, user)
     for attempt in range(5):
-        port = _free_port()
-        # No socket file: its path may be too long. Nothing here need survive a crash, so nothing waits for the disk.
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        start = [programs / "pg_ctl", "start", "-D", folder / "data", "-l", folder / "log", "-w", "-o", options]
+        server = PostgresqlServer(programs, folder, user, _free_port())
         try:
-            _call(start, folder, user)
+            server.start()
         except subprocess.CalledProcessError:
             if attempt == 4:  # otherwise somebody else took the port in between
                 raise
         else:
-            return port
+            return server
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _pg_ctl(server: PostgresqlServer, action: str, *options: Any) -> None:
+    command = [server.programs / "pg_ctl", action, "-D", server.folder / "data", "-w", *options]
+    _call(command, server.folder, server.user)
 
 
 def _call(command: list[Any], folder: Path, user: dict[str, Any]) -> None:
