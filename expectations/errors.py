@@ -30,3 +30,7 @@ class ProjectError(ShopmonError):
 
 class RunStoreError(ShopmonError):
     """The record of runs could not be read or written."""
+
+
+class RunStoreAway(RunStoreError):
+    """The server that keeps the record of runs does not answer at the moment; it may be back soon."""

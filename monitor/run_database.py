@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError, StatementError
 
-from expectations.errors import RunStoreError
+from expectations.errors import RunStoreAway, RunStoreError
 from monitor.migrations import HEAD, REVISIONS, VERSION_TABLE, upgrade
 
 logger = logging.getLogger("shopmon.run_database")
@@ -79,6 +79,7 @@ class _Sign(NamedTuple):
     pattern: str
     problem: str
     advice: str
+    error: type[RunStoreError] = RunStoreError
 
 
 _SIGNS = (
@@ -115,9 +116,11 @@ _SIGNS = (
     ),
     _Sign(
         "[Cc]onnection (refused|timeout|timed out|failed)|could not translate|failed to resolve|Name or service"
-        "|closed the connection|terminating connection|connection is (lost|closed)|starting up",
+        "|closed the connection|terminating connection|connection is (lost|closed)|[Cc]onnection reset|EOF detected"
+        "|starting up|shutting down|in recovery mode|not yet accepting connections",
         "no PostgreSQL server answers at {store}",
         "Start it, or check the host and the port in the run store's address.",
+        RunStoreAway,
     ),
     _Sign(
         "permission denied|must be owner",
@@ -237,7 +240,7 @@ def _explained(error: Exception, url: URL) -> RunStoreError:
     logger.debug("the run store %s: %s", store, message)
     for sign in _SIGNS:
         if re.search(sign.pattern, message):
-            return RunStoreError(sign.problem.format(store=store), advice=sign.advice)
+            return sign.error(sign.problem.format(store=store), advice=sign.advice)
     return RunStoreError(
         f"the run store {store} gave an error: {' '.join(message.split())[:300]}",
         advice="If the address and the server are right, please report this as a bug of shopmon.",
@@ -256,6 +259,10 @@ def _postgresql_engine(url: URL) -> Engine:
     ours = {
         "connect_timeout": CONNECT_SECONDS,
         "application_name": "shopmon",
+        # A server whose machine went away would otherwise be waited for for two hours.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
         "prepare_threshold": None,  # a pooler such as PgBouncer loses prepared statements
     }
     options = {name: value for name, value in ours.items() if name not in url.query}

@@ -181,6 +181,11 @@ class RunStore:
                     advice="A run is recorded once; give a new run a new id (new_run_id).",
                 ) from None
 
+    def __contains__(self, run_id: str) -> bool:
+        """Whether a run of exactly this id is recorded."""
+        with self.reading() as connection:
+            return connection.execute(select(RUNS.c.run_id).where(RUNS.c.run_id == run_id)).one_or_none() is not None
+
     def get(self, run_id: str) -> Run:
         """The run of this id, or of the only id that begins so.
 

@@ -84,6 +84,7 @@ def attempt(request: Request) -> CheckResult:
     """As `check`, but a check that could not run is a result as well, with status `error`."""
     switch_off()
     from monitor.runs import RunStore, new_run_id  # after the variables: it is the first heavy import
+    from monitor.unrecorded import record_waiting
 
     now = datetime.now(UTC)
     begun = _Begun(new_run_id(now), now, time.perf_counter())
@@ -91,8 +92,9 @@ def attempt(request: Request) -> CheckResult:
         project = Project.of(request.project)
         keep_out_of_git(project)
         with RunStore.open(project.store_url) as store:  # before the work: it may take long and must not be lost
+            record_waiting(store, project.unrecorded)
             result = _examined_or_error(request, project, begun)
-            _record(store, request, result, begun)
+            _record(store, request, result, project, begun)
             return result
     except Exception as error:
         return begun.error(error)
@@ -242,12 +244,15 @@ def _result(batch: Batch, validation: Validation, begun: _Begun) -> CheckResult:
     )
 
 
-def _record(store: RunStore, request: Request, result: CheckResult, begun: _Begun) -> None:
+def _record(store: RunStore, request: Request, result: CheckResult, project: Project, begun: _Begun) -> None:
+    from monitor.unrecorded import record
+
+    run = _run(request, result, begun)
     if result.error is None:
-        store.add(_run(request, result, begun))
+        record(store, run, project.unrecorded, progress=request.progress)
         return
     with suppress(RunStoreError):  # the first error is the one to tell
-        store.add(_run(request, result, begun))
+        record(store, run, project.unrecorded, progress=request.progress, patience=0)
 
 
 def _run(request: Request, result: CheckResult, begun: _Begun) -> Run:

@@ -114,6 +114,11 @@ class Project:
         return self._path(self.settings.store.runs)
 
     @property
+    def unrecorded(self) -> Path:
+        """The folder of what is to be recorded once the run store can be reached again."""
+        return self.runs / ".unrecorded"
+
+    @property
     def references(self) -> Path:
         """The folder of the references' profiles."""
         return self._path(self.settings.store.references)

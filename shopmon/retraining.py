@@ -102,6 +102,7 @@ def attempt_training(request: TrainingRequest) -> TrainingRun:
     """As `retrain`, but a training that could not run is an answer as well."""
     switch_off()
     from monitor.runs import RunStore, new_run_id  # after the variables: it is the first heavy import
+    from monitor.unrecorded import record_waiting
     from shopmon.checking import keep_out_of_git
 
     now = datetime.now(UTC)
@@ -114,6 +115,7 @@ def attempt_training(request: TrainingRequest) -> TrainingRun:
             return begun.judged(task(request, project, begun.model_id))
         keep_out_of_git(project)
         with RunStore.open(project.store_url) as store:  # before the work: it takes long and must not be lost
+            record_waiting(store, project.unrecorded)
             run = _trained_or_error(task, request, project, begun)
             _record(store, run, project, begun)
             return run
@@ -289,12 +291,14 @@ def _trained_or_error(task: Task, request: TrainingRequest, project: Project, be
 
 
 def _record(store: RunStore, run: TrainingRun, project: Project, begun: _Begun) -> None:
+    from monitor.unrecorded import record
+
     recorded = _recorded(run, project, begun)
     if not isinstance(run.ended, Failure):
-        store.add(recorded)
+        record(store, recorded, project.unrecorded)
         return
     with suppress(RunStoreError):  # the first error is the one to tell
-        store.add(recorded)
+        record(store, recorded, project.unrecorded, patience=0)
 
 
 def _recorded(run: TrainingRun, project: Project, begun: _Begun) -> Run:

@@ -62,6 +62,11 @@ class PostgresqlServer:
         """End it as a crash would: nobody is waited for."""
         _pg_ctl(self, "stop", "-m", "immediate")
 
+    def stop_if_running(self) -> None:
+        """End it, if a test has not done so."""
+        with suppress(subprocess.CalledProcessError):
+            self.stop()
+
     def start(self) -> None:
         """Serve again what it served before."""
         # No socket file: its path may be too long. Nothing here need survive a crash, so nothing waits for the disk.
@@ -84,8 +89,7 @@ def _served() -> Iterator[PostgresqlServer]:
         try:
             yield server
         finally:
-            with suppress(subprocess.CalledProcessError):  # a test may have stopped it
-                server.stop()
+            server.stop_if_running()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
