@@ -51,6 +51,7 @@ def classifier_card(result: TrainingResult, *, reads: str = "pairs of texts", lo
         gate_part(result),
         _measures(result),
         _heads(result),
+        _further(result),
         _classes(result),
         _data(result),
         ["## Training", _objective(result.settings), training_facts(result)],
@@ -170,6 +171,27 @@ def heads_told(result: TrainingResult) -> str:
         f"On held-out rows the chosen head ({head_name(chosen)}) is {compared} the best of the others "
         f"({head_name(best)}), by the share of wrong rows.{beside}"
     )
+
+
+def _further(result: TrainingResult) -> Iterator[str]:
+    """What the candidate is worth on whole sets that had no part in the training."""
+    if not result.further:
+        return
+    yield "### Further sets"
+    yield (
+        "The candidate on whole files of rows by which nothing was learnt or chosen. The share of the commonest class "
+        "is what a guess would get."
+    )
+    rows = [
+        [cell(name), f"{one.rows:,}", number(commonest(one)), *(number(getattr(one, by)) for by, _ in _FIGURES)]
+        for name, one in result.further.items()
+    ]
+    yield table(["set", "rows", "commonest class (share)", *(says for _, says in _FIGURES)], rows)
+
+
+def commonest(found: ClassificationMeasures) -> float:
+    """Share (0–1) of the rows that are of the commonest class; 0 without rows."""
+    return max((one.rows for one in found.classes), default=0) / max(found.rows, 1)
 
 
 def _classes(result: TrainingResult) -> Iterator[str]:

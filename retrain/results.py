@@ -414,4 +414,6 @@ class TrainingResult:
     """Of a classifier whose head was chosen among several: each of them."""
     serving: Serving | None = None
     """As what it answers on a CPU; None where that was not decided."""
+    further: Mapping[str, ClassificationMeasures] = field(default_factory=dict)
+    """Of a classifier that was measured on further sets of rows, whole files of them: name → what it is worth there."""
     notes: tuple[str, ...] = ()

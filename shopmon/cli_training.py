@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, context_settings=HELP)
 
 RecipeName = Literal["full", "plain", "plain_all"]
-PresetName = Literal["liyuan", "esci-ce", "batched", "aws"]
+PresetName = Literal["liyuan", "esci-ce", "batched", "aws", "run_glue"]
 SplitName = Literal["grouped", "hash", "stratified", "published"]
 
 TaskOption = Annotated[
@@ -57,6 +57,7 @@ Examples:
   shopmon retrain --resume                 go on with one that was killed
   shopmon retrain --task relevance         learn from labelled pairs of query and product
   shopmon retrain --task category          learn from products whose category is known
+  shopmon retrain --task nli               learn what follows from a text, to label rows without a training
   torchrun --nproc-per-node 4 -m shopmon retrain
 
 Exit codes: 0 the model passed its gate (or --promote), 1 the gate said no, 2 could not run.""",
@@ -65,7 +66,7 @@ def retrain(
     task: Annotated[
         str,
         typer.Option(
-            "--task", metavar="NAME", help="Which model: mlm, the masked one, or relevance, sentiment, category."
+            "--task", metavar="NAME", help="Which model: mlm, the masked one, or relevance, sentiment, category, nli."
         ),
     ] = "mlm",
     base: Annotated[
@@ -97,7 +98,7 @@ def retrain(
         typer.Option("--general-text", metavar="FILE", help="General text; otherwise Python's own documentation."),
     ] = None,
     preset: Annotated[
-        PresetName | None, typer.Option("--preset", help="A recipe, of the tasks relevance and category.")
+        PresetName | None, typer.Option("--preset", help="A recipe, of the tasks relevance, category and nli.")
     ] = None,
     split: Annotated[
         SplitName | None,

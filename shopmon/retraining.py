@@ -54,7 +54,7 @@ def retrain(
     """Train the project's model on the rows that checks gathered, and make it champion if the gate says yes.
 
     The other tasks train classifiers on the labelled files that `shopmon.toml` names: `relevance` of query and product,
-    `sentiment` of reviews, `category` of products.
+    `sentiment` of reviews, `category` of products, `nli` of what follows from a text.
 
     Whatever is left out is as the project's `shopmon.toml` says. `base` is a name on the hub, a folder, or `offline`;
     `resume` goes on with the newest training that was not finished, `promote` overrules the gate, on the record.
@@ -65,7 +65,7 @@ def retrain(
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     retrain(task="nli", project=Project(Path(folder)))
+    ...     retrain(task="prices", project=Project(Path(folder)))
     Traceback (most recent call last):
     expectations.errors.ShopmonError: shopmon cannot train 'nli' yet; it can train mlm, relevance, ...
     """
@@ -229,6 +229,13 @@ def _category(request: TrainingRequest, project: Project, model_id: str) -> Trai
     return _classifier(RECIPE, category_settings(project, request.preset), request, project, model_id)
 
 
+def _inference(request: TrainingRequest, project: Project, model_id: str) -> TrainingResult:
+    from retrain.nli import RECIPE
+    from shopmon.rooms import nli_settings
+
+    return _classifier(RECIPE, nli_settings(project, request.preset), request, project, model_id)
+
+
 def _reviewed(request: TrainingRequest, project: Project) -> Reviewed:
     """What people decided about the rows so far: asked by the process that makes the plan, which holds it for all."""
     from monitor.reviews import Reviewed, reviewed
@@ -245,23 +252,17 @@ TASKS: Mapping[str, Task] = {
     "relevance": _relevance,
     "sentiment": _sentiment,
     "category": _category,
+    "nli": _inference,
 }
 """Name → how its model is trained."""
-_PLANNED = ("nli",)
 
 
 def _task(name: str) -> Task:
     if name in TASKS:
         return TASKS[name]
-    known = ", ".join(TASKS)
-    if name in _PLANNED:
-        raise ShopmonError(
-            f"shopmon cannot train {name!r} yet; it can train {known}",
-            advice=f"Leave out --task, or give one of {known}.",
-        )
     near = get_close_matches(name, TASKS, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else "Leave out --task for the masked language model."
-    raise ShopmonError(f"there is no task {name!r}; shopmon can train {known}", advice=hint)
+    raise ShopmonError(f"there is no task {name!r}; shopmon can train {', '.join(TASKS)}", advice=hint)
 
 
 def project_texts(project: Project) -> Iterator[str]:

@@ -10,7 +10,7 @@ from expectations.errors import ProjectError
 from shopmon.project import Project
 from shopmon.settings import ClassifierSection
 
-CLASSIFIERS = ("relevance", "sentiment", "category")
+CLASSIFIERS = ("relevance", "sentiment", "category", "nli")
 """Tasks that tell classes apart, each with a section of its own below `[retrain]`."""
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from monitor.evidently_report import EvidentlySettings
     from retrain.category import CategorySettings
     from retrain.classifier_settings import ClassifierTraining
+    from retrain.nli import NliSettings
     from retrain.relevance import RelevanceSettings
     from retrain.sentiment import SentimentSettings
     from retrain.settings import MlmSettings
@@ -174,6 +175,27 @@ def category_settings(project: Project, preset: str | None = None) -> CategorySe
         if "base" not in project.settings.retrain.model_fields_set:
             shared["base"] = ENCODER
         return CategorySettings(**shared, texts=texts, heads=tuple(map(HeadMethod, said.heads)))
+
+
+def nli_settings(project: Project, preset: str | None = None) -> NliSettings:
+    """How a model of natural language inference is trained; `preset` takes the place of the project's.
+
+    Raises ProjectError for settings that contradict each other.
+    """
+    from retrain.inference_pairs import InferenceSettings
+    from retrain.nli import PRESETS, NliSettings, Preset
+
+    said = project.settings.retrain.nli
+    with _told("retrain.nli", project):
+        pairs = InferenceSettings(
+            data=tuple(map(project.address, said.data)),
+            classes=said.classes,
+            labels=said.labels,
+            columns=said.columns,
+        )
+        evaluate = {name: project.address(file) for name, file in said.evaluate.items()}
+        shared = _classifier(said, project, PRESETS[Preset(preset or said.preset)])
+        return NliSettings(**shared, pairs=pairs, evaluate=evaluate)
 
 
 @contextmanager

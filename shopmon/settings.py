@@ -396,6 +396,24 @@ class CategorySettings(ClassifierSection):
     gate: CategoryGateSettings = CategoryGateSettings()
 
 
+class NliSettings(ClassifierSection):
+    """`[retrain.nli]`: how `shopmon retrain --task nli` learns what follows from a text, for `shopmon classify`."""
+
+    data: Names = ()
+    """Pairs of premise and hypothesis, such as those of SNLI and MultiNLI: files, folders or addresses, relative to
+    `shopmon.toml`."""
+    evaluate: dict[str, str] = Field(default_factory=dict)
+    """Name → file of further pairs on which the candidate is measured: the matched and mismatched ones of MultiNLI."""
+    classes: Annotated[Names, Field(min_length=2)] = ("entailment", "neutral", "contradiction")
+    """The classes, of which one is entailment; two where neutral and contradiction are not told apart."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """How a label is written → its class, beside the classes' own names; numbers mean nothing by themselves."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """The files' own name of a column → premise, hypothesis, label, id, locale or split, where names do not tell."""
+    preset: Literal["run_glue"] = "run_glue"
+    """The published recipe: 5 epochs of 16 rows at 2e-5, 128 tokens."""
+
+
 class RetrainSettings(_Section):
     """`[retrain]`: with what, how long and how fast a model learns."""
 
@@ -436,6 +454,7 @@ class RetrainSettings(_Section):
     relevance: RelevanceSettings = RelevanceSettings()
     sentiment: SentimentSettings = SentimentSettings()
     category: CategorySettings = CategorySettings()
+    nli: NliSettings = NliSettings()
 
 
 class RankSettings(_Section):
@@ -448,8 +467,11 @@ class RankSettings(_Section):
     """Products of a query that the classifier reads: it is the dear part, a second a query on one core."""
     top: Annotated[int, Field(ge=1)] = 10
     """Products of a query in the answer."""
-    exact_up_to: Annotated[int, Field(ge=0)] = 200_000
-    """Products up to which each is looked at; beyond them an index is asked."""
+    exact_up_to: Annotated[int, Field(ge=0)] = 50_000
+    """Products up to which a search looks at each of them: no index is quicker by much."""
+    index_from: Annotated[int, Field(ge=1)] = 25_000
+    """Searches from which on an index of more products than that is built and asked: building costs as much as so many
+    searches save."""
     recall: Annotated[float, Field(gt=0, le=1)] = 0.95
     """Share (0–1) of the nearest products that an index must find, measured on some of the queries."""
 

@@ -398,6 +398,17 @@ _SHOPMON_TOML = """\
 [retrain.category.gate]
 # error = 0.0
 
+# What follows from a text (shopmon retrain --task nli), for shopmon classify. From split to measured_rows, as above.
+[retrain.nli]
+# Files of pairs such as "multinli_1.0_train.jsonl"; further ones that the model is only measured on.
+# data = []
+# evaluate = {{ matched = "multinli_1.0_dev_matched.jsonl", mismatched = "multinli_1.0_dev_mismatched.jsonl" }}
+# The classes; how a label is written, and its class; the files' own names of columns, where they do not tell.
+# classes = ["entailment", "neutral", "contradiction"]
+# labels = {{ "0" = "entailment", "1" = "neutral", "2" = "contradiction" }}
+# columns = {{ "Vordersatz" = "premise" }}
+# preset = "run_glue"
+
 [store]
 # The record of runs. For a team: "postgresql+psycopg://host/database"; put an address with a password
 # into the environment variable SHOPMON_STORE_URL instead, which wins.

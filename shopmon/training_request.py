@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
 """What a training can tell, beside metrics.jsonl; each an extra."""
-PRESETS = {"relevance": ("liyuan", "esci-ce"), "category": ("batched", "aws")}
+PRESETS = {"relevance": ("liyuan", "esci-ce"), "category": ("batched", "aws"), "nli": ("run_glue",)}
 """Task → what its preset may be."""
 _TRAINING = ("steps", "epochs", "batch_size", "learning_rate", "seed", "report_to")
 """What stands under the same name in the settings of a training."""
@@ -35,7 +35,7 @@ class TrainingRequest:
 
     task: str = "mlm"
     """Which model: `mlm`, the masked language model, or a classifier: `relevance` of query and product, `sentiment` of
-    reviews, `category` of products."""
+    reviews, `category` of products, `nli` of what follows from a text."""
     base: str | Path | None = None
     """A name on the hub, a folder, or `offline`."""
     steps: int | None = None
@@ -52,7 +52,7 @@ class TrainingRequest:
     general_text: str | Path | None = None
     """A file of general text; of `mlm` alone."""
     preset: str | None = None
-    """A recipe: of `relevance` `liyuan` or `esci-ce`, of `category` `batched` or `aws`."""
+    """A recipe: of `relevance` `liyuan` or `esci-ce`, of `category` `batched` or `aws`, of `nli` `run_glue`."""
     split: str | None = None
     """`grouped`, `hash`, `stratified` or `published`: how labelled rows are dealt; of classifiers."""
     report_to: Sequence[str] | None = None

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from retrain.classifier_card import head_name
+from retrain.classifier_card import commonest, head_name
 from retrain.results import Contrast, DataUsed, FillIn, GateCheck, Measures, Role, TextSet, TrainingResult
 from shopmon.terminal_text import inert, padded, rows_text, shortened, shortened_path
 from shopmon.words_summary import chance
@@ -50,6 +50,7 @@ def training_summary(result: TrainingResult, *, width: int, here: Path) -> Group
     lines.append(_labelled(_went_in(result)))
     lines.extend(_measures(result, width))
     lines.extend(_heads(result, width))
+    lines.extend(_further(result, width))
     lines.append(Text())
     lines.extend(gate_table(result, width))
     lines.extend(_changes(result, width))
@@ -255,6 +256,20 @@ def _heads(result: TrainingResult, width: int) -> Iterator[RenderableType]:
     for one in result.heads:
         cells = [figure(one.validation.error), figure(one.held_out.error)]
         table.add_row(f"{'★' if one.chosen else ' '} {head_name(one)}", *cells)
+    yield table
+
+
+def _further(result: TrainingResult, width: int) -> Iterator[RenderableType]:
+    """What a classifier is worth on further sets, beside the share that a guess would get."""
+    if not result.further:
+        return
+    table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
+    table.add_column("Further sets", no_wrap=True, max_width=max(width - 46, 12), overflow="ellipsis")
+    for figure_of in ("rows", "a guess", "accuracy", "F1"):
+        table.add_column(figure_of, justify="right", min_width=9, no_wrap=True)
+    for name, one in result.further.items():
+        cells = [f"{one.rows:,}", *map(figure, (commonest(one), one.accuracy, one.macro_f1))]
+        table.add_row(Text(f"  {inert(name)}"), *cells)
     yield table
 
 

@@ -277,12 +277,13 @@ def test_an_id_is_new_for_each_training(empty, told):
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
-        ({"task": "nli"}, "shopmon cannot train 'nli' yet; it can train mlm, relevance"),
+        ({"task": "nil"}, "there is no task 'nil'; shopmon can train mlm, relevance, sentiment, category, nli"),
         ({"task": "relevance", "recipe": "plain"}, "recipe belongs to the task mlm, and relevance was asked for"),
-        ({"split": "hash"}, "split belongs to the task relevance or sentiment or category, and mlm was asked for"),
+        ({"split": "hash"}, "split belongs to the task relevance or sentiment or category or nli, and mlm was asked for"),
         ({"task": "relevance", "preset": "mine"}, "preset is 'mine', and must be one of liyuan, esci-ce"),
         ({"task": "category", "preset": "liyuan"}, "preset is 'liyuan', and must be one of batched, aws"),
-        ({"task": "sentiment", "preset": "aws"}, "preset belongs to the task relevance or category"),
+        ({"task": "nli", "preset": "aws"}, "preset is 'aws', and must be one of run_glue"),
+        ({"task": "sentiment", "preset": "aws"}, "preset belongs to the task relevance or category or nli"),
         ({"task": "mln"}, "there is no task 'mln'; shopmon can train mlm"),
         ({"steps": 0}, "steps is 0, and must be a whole number of 1 or more"),
         ({"steps": 1.5}, "steps is 1.5"),
