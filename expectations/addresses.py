@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote
 
 _DATABASES = frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle"})
+
+_SECRET_VARIABLES = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "FSSPEC_S3_KEY",
+    "FSSPEC_S3_SECRET",
+    "FSSPEC_S3_TOKEN",
+    "HF_TOKEN",
+    "PGPASSWORD",
+)
+"""Environment variables whose values must never be shown."""
 
 
 def display_name(address: str | Path) -> str:
@@ -22,14 +34,20 @@ def display_name(address: str | Path) -> str:
 
 
 def without_secrets(message: object, url: str) -> str:
-    """Return the first line of another library's message with every secret of `url` masked."""
+    """Return the first line of another library's message with every secret of `url` and of the environment masked.
+
+    So are those of every other address in it: an endpoint may hold a password, and a signed one is a secret itself.
+
+    >>> without_secrets("no answer from http://ann:hunter2@store:9000/shop?X-Amz-Signature=abc", "s3://shop/new.csv")
+    'no answer from http://ann:***@store:9000/shop?X-Amz-Signature=***'
+    """
     lines = str(message).strip().splitlines()
     text = lines[0].strip() if lines else type(message).__name__
     for part in (url, *url.split("::")):
         text = text.replace(part, _masked(part))
-    for secret in sorted(_secrets(url), key=len, reverse=True):
+    for secret in sorted(_secrets(url) | _environment_secrets(), key=len, reverse=True):
         text = text.replace(secret, "***")
-    return text
+    return re.sub(r"""[a-z][a-z0-9+.-]*://[^\s"'<>]+""", lambda found: _masked(found[0]), text)
 
 
 def is_database(address: str) -> bool:
@@ -67,6 +85,11 @@ def _end_of_userinfo(part: str) -> int | None:
     unescaped = is_database(part) or (port and not port.isdigit() and "@" not in authority)
     scope = rest if unescaped else authority
     return scope.rindex("@") if "@" in scope else None
+
+
+def _environment_secrets() -> set[str]:
+    found = {os.environ.get(name, "") for name in _SECRET_VARIABLES}
+    return {secret for secret in found if len(secret) >= 8}  # shorter ones would blot out words
 
 
 def _secrets(url: str) -> set[str]:

@@ -8,27 +8,19 @@ import hashlib
 import logging
 import os
 import re
-import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import Any
-from urllib.parse import unquote
 
 from expectations.addresses import display_name as display_name
-from expectations.addresses import is_database, without_secrets
+from expectations.addresses import is_database
 from expectations.errors import BatchError
+from expectations.remote_files import Wanted, fetch_remote
 
 log = logging.getLogger("shopmon.sources")
-
-_CHUNK = 1 << 20
-"""Bytes copied and hashed at a time."""
-
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "hf": "hf", "http": "http", "https": "http"}
-"""The optional part of shopmon that brings the package of each protocol."""
 
 
 class Format(StrEnum):
@@ -355,106 +347,6 @@ def _check_one_family(found: Sequence[Found]) -> None:
 
 
 def _remote(address: str, scratch: Path, progress: Callable[[str], None]) -> Iterator[Found]:
-    """Stream remote files into `scratch`, once: several narrow scans would otherwise each cross the network."""
-    try:
-        system, path = _filesystem(address)
-        members = _members(system, path, address)
-        scratch.mkdir(parents=True, exist_ok=True)
-        for number, member in enumerate(members):
-            name = display_name(address if len(members) == 1 and member == path else system.unstrip_protocol(member))
-            yield _fetched(system, member, scratch / f"fetched-{os.urandom(4).hex()}-{number}", name, progress)
-    except BatchError:
-        raise
-    except FileNotFoundError:
-        raise BatchError(f"{display_name(address)} does not exist", advice="Check the address.") from None
-    except PermissionError as error:
-        raise _refused(address, error) from None
-    except Exception as error:  # every protocol's package has exceptions of its own: botocore, gcsfs, aiohttp …
-        if type(error).__name__ in (
-            "NoCredentialsError",
-            "PartialCredentialsError",
-            "ClientError",
-            "TokenRetrievalError",
-        ):
-            raise _refused(address, error) from None
-        raise BatchError(
-            f"{display_name(address)} could not be fetched: {without_secrets(error, address)}",
-            advice="Check the address, the network and your access to it.",
-        ) from None
-
-
-def _refused(address: str, error: Exception) -> BatchError:
-    return BatchError(
-        f"{display_name(address)} refused access: {without_secrets(error, address)}",
-        advice="Set the credentials of that service in the environment, as its own tools expect them.",
-    )
-
-
-def _filesystem(address: str) -> tuple[Any, str]:
-    import fsspec  # not needed for local files
-
-    protocol = address.partition("://")[0].rpartition("::")[2]
-    try:
-        return fsspec.core.url_to_fs(address)  # type: ignore[no-any-return]
-    except ImportError as error:
-        extra = _EXTRAS.get(protocol)
-        how = f'Install it: pip install "shopmon[{extra}]".' if extra else without_secrets(error, address)
-        raise BatchError(f"reading {protocol}:// needs a package that is not installed", advice=how) from None
-    except ValueError as error:
-        if "Protocol not known" not in str(error):
-            raise
-        known = "s3://, gs://, hf://, https://, memory:// and file://"
-        raise BatchError(
-            f"{display_name(address)} begins with an unknown protocol", advice=f"Known are {known}."
-        ) from None
-
-
-def _members(system: Any, path: str, address: str) -> list[str]:
-    """List the remote files behind one path; web addresses name one file each, as `?` and `*` may be part of them."""
-    if address.startswith(("http://", "https://")):
-        return [path]
-    if glob.has_magic(path) and not system.exists(path):
-        members = sorted(system.glob(path))
-        if not members:
-            raise BatchError(f"no file matches {display_name(address)}", advice="Check the pattern.")
-        return _data_members([member for member in members if not system.isdir(member)], "", address)
-    if system.info(path)["type"] != "directory":
-        return [path]
-    return _data_members(sorted(system.find(path)), path, address)
-
-
-def _data_members(members: list[str], folder: str, address: str) -> list[str]:
-    def hidden(member: str) -> bool:
-        below = member.removeprefix(folder) if folder else PurePosixPath(member).name
-        return any(part.startswith((".", "_")) for part in PurePosixPath(below).parts)
-
-    data = [member for member in members if not hidden(member) and _is_data_name(PurePosixPath(member).name)]
-    if not data:
-        raise BatchError(f"{display_name(address)} holds no data files", advice=f"Expected are {_READABLE}.")
-    return data
-
-
-def _fetched(system: Any, member: str, folder: Path, name: str, progress: Callable[[str], None]) -> Found:
-    plain = PurePosixPath(re.split(r"[?#]", member)[0] if "://" in member else member).name
-    folder.mkdir()
-    path = folder / (re.sub(r"[^\w.-]", "_", unquote(plain))[-100:] or "data")
-    try:
-        progress(f"fetching {name}")
-        digest = hashlib.sha256()
-        with system.open(member, "rb") as source, path.open("wb") as target:
-            while chunk := source.read(_CHUNK):
-                digest.update(chunk)
-                target.write(chunk)
-        _check_arrived(system, member, path, name)
-        return replace(_recognise(path, name), sha256=digest.hexdigest())
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def _check_arrived(system: Any, member: str, path: Path, name: str) -> None:
-    if "://" in member:  # web servers may send a length of packed bytes; aiohttp itself notices a broken-off answer
-        return
-    expected, arrived = system.info(member).get("size"), path.stat().st_size
-    if expected is not None and expected != arrived:
-        raise BatchError(f"{name} broke off: {arrived:,} of {expected:,} bytes arrived", advice="Try again.")
+    wanted = Wanted(is_data=_is_data_name, expected=_READABLE, recognise=_recognise)
+    arrived = fetch_remote(address, wanted, scratch, progress)
+    return (replace(one.file, sha256=one.sha256) for one in arrived)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from expectations.addresses import display_name
-from expectations.errors import RunStoreError, SuiteError
+from expectations.errors import RunStoreError, ShopmonError, SuiteError
 from monitor.results import DriftSection, DriftStatus, EdgeCaseSection
 from shopmon import __version__
 from shopmon.outcome import CheckResult, Failure, Status, without_password
@@ -155,6 +156,7 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
     from expectations.suite import built_in, load_suite
     from expectations.validation import validate
 
+    _refuse_addresses(request)
     settings = project.settings.check
     reading = Reading(request.kind, request.columns, request.encoding, request.delimiter)
     with opened(request.data, reading, project, scratch, request.progress) as batch:
@@ -190,6 +192,17 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
     if project.settings.drift.fail and result.drift.status is DriftStatus.DRIFTED:
         result = replace(result, status=Status.FAILED)
     return replace(result, seconds=begun.seconds)
+
+
+def _refuse_addresses(request: Request) -> None:
+    """Data is read from anywhere and written here; a path would make a folder called `s3:` of an address."""
+    for written in (request.write_good, request.data_docs):
+        address = re.match(r"([A-Za-z][\w+.-]+):/", str(written or ""))
+        if address:
+            raise ShopmonError(
+                f"nothing is written to {address[1]}://, only to this machine",
+                advice="Name a path here, and copy it there with the tools of that service.",
+            )
 
 
 def _beyond_rules(

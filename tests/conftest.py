@@ -7,7 +7,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -150,3 +154,153 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+S3_KEYS = {"AWS_ACCESS_KEY_ID": "shopmon", "AWS_SECRET_ACCESS_KEY": "correct-horse-battery-staple"}
+"""Any keys open the store, until `S3Server.only_known_keys`."""
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A real S3 server, in a process of its own."""
+
+    url: str
+
+    def client(self, service: str = "s3", keys: dict[str, str] = S3_KEYS) -> Any:
+        """What Amazon's own package offers."""
+        import boto3
+        from botocore.config import Config
+
+        names = {"aws_access_key_id": keys["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": keys["AWS_SECRET_ACCESS_KEY"]}
+        plain = Config(request_checksum_calculation="when_required")  # as older packages write files
+        return boto3.client(service, endpoint_url=self.url, region_name="us-east-1", config=plain, **names)
+
+    def put(self, address: str, content: bytes, **options: Any) -> None:
+        """Write `s3://bucket/key`."""
+        bucket, _, key = address.removeprefix("s3://").partition("/")
+        client = self.client()
+        client.create_bucket(Bucket=bucket)
+        client.put_object(Bucket=bucket, Key=key, Body=content, **options)
+
+    def only_known_keys(self, policy: str) -> dict[str, str]:
+        """From now on only these keys open the store, as far as the policy (JSON) allows."""
+        iam = self.client("iam")
+        iam.create_user(UserName="ann")
+        iam.put_user_policy(UserName="ann", PolicyName="reading", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="ann")["AccessKey"]
+        self._ask("reset-auth", b"0")
+        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+    def reset(self) -> None:
+        """Forget every bucket and user."""
+        self._ask("reset-auth", b"inf")
+        self._ask("reset", b"")
+
+    def _ask(self, what: str, body: bytes) -> None:
+        asked = urllib.request.Request(f"{self.url}/moto-api/{what}", data=body, headers={"Content-Type": "text/plain"})
+        urllib.request.urlopen(asked, timeout=30).close()
+
+
+@pytest.fixture(scope="session")
+def s3_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server of this test session."""
+    for package in ("moto", "flask", "flask_cors", "boto3", "s3fs"):
+        pytest.importorskip(package, reason=f"a local S3 server needs {package}, which `make test` installs")
+    log = tmp_path_factory.mktemp("s3") / "log"
+    for attempt in range(5):
+        port = _free_port()
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        with log.open("wb") as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
+            try:
+                if _answers(port, process):
+                    yield S3Server(f"http://127.0.0.1:{port}")
+                    return
+            finally:
+                process.kill()
+        assert attempt < 4, log.read_text(encoding="utf-8")  # otherwise somebody else took the port in between
+
+
+def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture
+def s3_server(s3_process: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """An empty S3 server, to which the environment leads."""
+    s3_process.reset()
+    for name in [name for name in os.environ if name.startswith(("AWS_", "FSSPEC_"))]:
+        monkeypatch.delenv(name)
+    use_s3(monkeypatch, AWS_ENDPOINT_URL=s3_process.url, AWS_DEFAULT_REGION="us-east-1", **S3_KEYS)
+    return s3_process
+
+
+def use_s3(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    """Set environment variables for s3fs, which otherwise keeps what it once read."""
+    import s3fs
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+class CuttingProxy:
+    """Stands before a server, and closes connections once so many bytes of an answer have passed.
+
+    `cuts` is how many of them; None: every one. `garble` changes a byte of long answers instead of cutting them.
+    """
+
+    def __init__(self, url: str, after: int, cuts: int | None = None, garble: bool = False, delay: float = 0.0) -> None:
+        self._target = ("127.0.0.1", int(url.rpartition(":")[2]))
+        self._after, self._left, self._garble, self._delay = after, cuts, garble, delay
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.cut = self.most_at_once = self._at_once = 0
+        self._lock = threading.Lock()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listening.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        with suppress(OSError), client, socket.create_connection(self._target) as server:
+            asking = threading.Thread(target=self._ask, args=(client, server), daemon=True)
+            asking.start()
+            with self._counted():
+                time.sleep(self._delay)
+            passed = 0
+            while chunk := server.recv(1 << 16):
+                passed += len(chunk)
+                if passed > self._after and self._left != 0:
+                    self._left = None if self._left is None else self._left - 1
+                    self.cut += 1
+                    if not self._garble:
+                        client.shutdown(socket.SHUT_RDWR)
+                        return
+                    chunk = chunk[:-1] + bytes([chunk[-1] ^ 1])
+                client.sendall(chunk)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        yield
+        with self._lock:
+            self._at_once -= 1
+
+    def _ask(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while chunk := client.recv(1 << 16):
+                server.sendall(chunk)

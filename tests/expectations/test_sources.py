@@ -337,6 +337,7 @@ def test_a_transfer_that_breaks_off_is_told_and_leaves_nothing(
 ) -> None:
     memory.pipe("/new.csv", CSV)
     known = memory.info("/new.csv")
+    monkeypatch.setattr("expectations.remote_files.FIRST_WAIT", 0.01)
     monkeypatch.setattr(type(memory), "info", lambda self, path, **options: {**known, "size": 1000})
     with pytest.raises(BatchError, match=f"broke off: {len(CSV)} of 1,000 bytes arrived"):
         find("memory://new.csv", scratch=scratch)
@@ -377,6 +378,14 @@ def test_a_database_without_a_table_is_told(address: str, scratch: Path) -> None
 )
 def test_an_address_is_shown_without_its_secrets(address: str, shown: str) -> None:
     assert display_name(address) == shown
+
+
+def test_secrets_of_the_environment_and_of_other_addresses_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "correct-horse-staple")
+    said = "key correct-horse-staple refused by 'http://ann:hunter2@store:9000/shop?X-Amz-Signature=abc&x=1', try again"
+    assert without_secrets(said, "s3://shop/new.csv") == (
+        "key *** refused by 'http://ann:***@store:9000/shop?X-Amz-Signature=***&x=***', try again"
+    )
 
 
 @given(st.text(st.characters(codec="ascii", exclude_characters="?#:*", categories=["L", "N", "P"])))
