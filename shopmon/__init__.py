@@ -16,13 +16,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from shopmon.checking import check
+    from shopmon.classifying import classify
     from shopmon.labels import join_labels
     from shopmon.project import Project
+    from shopmon.ranking import rank
     from shopmon.references import set_reference
+    from shopmon.replacing import substitutes
     from shopmon.retraining import models, retrain
     from shopmon.starting import draft
 
-__all__ = ["Project", "__version__", "check", "draft", "join_labels", "models", "retrain", "set_reference"]
+__all__ = [
+    "Project",
+    "__version__",
+    "check",
+    "classify",
+    "draft",
+    "join_labels",
+    "models",
+    "rank",
+    "retrain",
+    "set_reference",
+    "substitutes",
+]
 __version__ = "0.1.0"
 
 _FLOORS = ("expectations", "monitor", "retrain", "dashboards")
@@ -31,11 +46,14 @@ _HOMES = {
     # would put the module in the name's place.
     "Project": "shopmon.project",
     "check": "shopmon.checking",
+    "classify": "shopmon.classifying",
     "draft": "shopmon.starting",
     "join_labels": "shopmon.labels",
     "models": "shopmon.retraining",
+    "rank": "shopmon.ranking",
     "retrain": "shopmon.retraining",
     "set_reference": "shopmon.references",
+    "substitutes": "shopmon.replacing",
 }
 
 

@@ -1,6 +1,6 @@
 """What does a person type, what do they read, and how does it end?
 
-Only this file and `cli_training` print and decide exit codes: 0 the data passed, 1 the data failed, 2 the command
+Only this file and those called `cli_…` print and decide exit codes: 0 the data passed, 1 the data failed, 2 the command
 could not run.
 Nothing heavy is imported before a command needs it, so that help and completion answer at once.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from expectations.errors import ProjectError, ShopmonError
-from shopmon import __version__, cli_training
+from shopmon import __version__, cli_classify, cli_ranking, cli_training
 from shopmon.command_parts import (
     COULD_NOT_RUN,
     FAILED,
@@ -455,9 +455,12 @@ def runs(
 ) -> int:
     """List what was checked and trained so far, or show one run."""
     from monitor.runs import RunStore
+    from monitor.unrecorded import record_waiting
     from shopmon.project import Project
 
-    with RunStore.open(Project.of(project).store_url) as store:
+    found = Project.of(project)
+    with RunStore.open(found.store_url) as store:
+        record_waiting(store, found.unrecorded)
         if run_id is None:
             return _list_runs(store.list(limit=limit, status=status), as_json)
         return _show_run(store.get(run_id), as_json)
@@ -536,6 +539,8 @@ def demo(
 
 
 app.add_typer(cli_training.app)
+app.add_typer(cli_classify.app)
+app.add_typer(cli_ranking.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -591,7 +596,18 @@ def _tell_usage(error: Exception, given: Sequence[str]) -> int:
 
 
 def _wants_document(given: Sequence[str]) -> bool:
-    return "--json" in given and given[0] in ("check", "runs", "reference", "label", "retrain", "words", "models")
+    return "--json" in given and given[0] in (
+        "check",
+        "runs",
+        "reference",
+        "label",
+        "retrain",
+        "words",
+        "models",
+        "classify",
+        "rank",
+        "substitutes",
+    )
 
 
 def _could_not_begin(error: Exception, given: Sequence[str]) -> int:

@@ -409,6 +409,25 @@ _SHOPMON_TOML = """\
 # columns = {{ "Vordersatz" = "premise" }}
 # preset = "run_glue"
 
+# Which products belong to a query, and which can replace one another (shopmon rank, shopmon substitutes).
+[rank]
+# The sentence encoder that finds candidates: a name on the hub, a folder, or "offline" (the extra `embeddings`).
+# encoder = "sentence-transformers/all-MiniLM-L6-v2"
+# Products of a query that the classifier reads, and those in the answer.
+# candidates = 100
+# top = 10
+# Products, and searches of more than those, from which on an index is used; and the share (0-1) that it must find.
+# exact_up_to = 50000
+# index_from = 25000
+# recall = 0.95
+
+[substitutes]
+# The class that means a substitute; the share (0-1) of substitutes that are to be right, for which a training chooses
+# the threshold (otherwise the best F1); and how many products are looked at for each.
+# label = "S"
+# precision = 0.8
+# candidates = 20
+
 [store]
 # The record of runs. For a team: "postgresql+psycopg://host/database"; put an address with a password
 # into the environment variable SHOPMON_STORE_URL instead, which wins.
