@@ -152,7 +152,7 @@ class ZeroShot:
 
     def too_long(self, texts: Sequence[str]) -> list[bool]:
         """Of each text whether its end is cut, since the model does not read it whole beside the longest sentence."""
-        tokenizer = self.scorer.classifier.tokenizer
+        tokenizer = self.scorer.tokenizer
         sentences = tokenizer(list(self.question.sentences), add_special_tokens=False, split_special_tokens=True)
         room = self.scorer.max_length - tokenizer.num_special_tokens_to_add(pair=True)
         room -= max(map(len, sentences["input_ids"]))
@@ -209,7 +209,7 @@ def _check_room(scorer: Scorer, question: Question) -> None:
     """A sentence may take half of what the model reads: of a text beside it only the text is then ever cut."""
     most = scorer.max_length // 2
     for label, sentence in zip(question.labels, question.sentences, strict=True):
-        length = len(scorer.classifier.tokenizer(sentence, split_special_tokens=True)["input_ids"])
+        length = len(scorer.tokenizer(sentence, split_special_tokens=True)["input_ids"])
         if length > most:
             raise ShopmonError(
                 f"the sentence about {label[:60]!r} has {length} tokens, and the model reads {scorer.max_length} of a "

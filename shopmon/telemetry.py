@@ -10,6 +10,7 @@ _OFF = {
     "DO_NOT_TRACK": "1",
     "NML_DISABLE_USAGE_LOGGING": "1",
     "LITELLM_TELEMETRY": "False",
+    "ORT_DISABLE_TELEMETRY": "1",
 }
 
 
