@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.types as arrow
@@ -186,7 +187,7 @@ class _Reader:
             self.take(out, rows[middle:])
             return
         first = out.rows + out.rejected_rows + 1
-        numbers = pa.array(range(first, first + len(rows)), pa.int64())
+        numbers = pa.array(np.arange(first, first + len(rows), dtype=np.int64))
         values = arrays[: len(self._columns)]
         if len(arrays) > len(values) and arrays[-2].null_count < len(rows):
             numbers, values = self._without_unfit(out, numbers, values, *arrays[-2:])
