@@ -36,7 +36,7 @@ from retrain.splits import SplitSettings
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "nli"
 TRAINING = ClassifierTraining(
-    epochs=4.0, batch_size=32, learning_rate=1e-4, warmup=0.1, weight_decay=0.01, max_length=128
+    epochs=4.0, batch_size=32, learning_rate=2e-4, warmup=0.1, weight_decay=0.01, max_length=128
 )
 """Of the offline base; DistilBERT wants a lower rate."""
 MATCHED = "MNLI matched"

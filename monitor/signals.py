@@ -29,7 +29,7 @@ from expectations.text_faults import fewest_tokens, sure_language
 from monitor.profiles import Profile, TextProfile
 from monitor.words import incidence, word_bucket
 
-MASKED, RELEVANCE = "mlm", "relevance"
+MASKED, RELEVANCE, INFERENCE = "mlm", "relevance", "nli"
 """Tasks whose models signals ask."""
 SAID = "said"
 """The column of the relation that signals are computed over: the text that a model learns from."""
@@ -649,9 +649,29 @@ PAIR_SIGNALS: Mapping[str, Signal] = {
 }
 """What a relevance model says of a query and a product, and of the label that people gave them."""
 
-ASKING: Mapping[str, Signal] = {**MODEL_SIGNALS, **PAIR_SIGNALS}
+TOPIC_SIGNALS: Mapping[str, Signal] = {
+    name: Signal(
+        name,
+        holds,
+        says,
+        compute=_of_the_reader(INFERENCE, name),
+        lacking=_reader_lacks(INFERENCE, name),
+        task=INFERENCE,
+    )
+    for name, holds, says in (
+        ("topic", Holds.TEXT, "Which of the topics in [edge_cases.zero_shot] fits the text best."),
+        ("topic_score", Holds.NUMBER, "How well it fits (0–1), as a model says that was not trained on it."),
+    )
+}
+"""What a model of natural language inference says of a text and of the topics that a project asks about."""
+
+ASKING: Mapping[str, Signal] = {**MODEL_SIGNALS, **PAIR_SIGNALS, **TOPIC_SIGNALS}
 """Every signal that asks a model."""
-_TRAINED_BY = {MASKED: "shopmon retrain", RELEVANCE: "shopmon retrain --task relevance"}
+_TRAINED_BY = {
+    MASKED: "shopmon retrain",
+    RELEVANCE: "shopmon retrain --task relevance",
+    INFERENCE: "shopmon retrain --task nli",
+}
 
 _COLUMNS = {"confidence": "prediction_score"}
 """Signals that are a column under another name."""
@@ -667,7 +687,8 @@ def signal_named(name: str, asked: Asked) -> Signal | None:
         return SIGNALS.get(name) or ASKING[name]
     column_name = _COLUMNS.get(name, name)
     of_the_file = column_name.removesuffix(" (of the file)")
-    column = asked.batch.column(column_name) or (asked.batch.column(of_the_file) if of_the_file in SIGNALS else None)
+    is_signal = of_the_file in SIGNALS or of_the_file in ASKING
+    column = asked.batch.column(column_name) or (asked.batch.column(of_the_file) if is_signal else None)
     if column is not None and column.holds is not None:
         return Signal(name, column.holds, f"The column {column.name!r}.", sql=_column_sql(column))
     holds = _known_columns().get(column_name)

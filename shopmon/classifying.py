@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from expectations.errors import BatchError, ShopmonError
+from shopmon.inference_model import inference_model
 from shopmon.project import Project
 from shopmon.reading import Reading, opened
 from shopmon.table_file import check_table_file, table_file
@@ -25,17 +25,10 @@ if TYPE_CHECKING:
     from retrain.results import TrainingProgress
     from shopmon.row_labels import LabelFound, RowLabels, Rows
 
-TASK = "nli"
 THRESHOLD = 0.5
 """Score from which on one of several labels fits: the model says yes rather than no."""
 _PAIRS, _ROWS = 50_000, 10_000
 """Texts times labels, and texts, that are looked at together at most: bounds memory."""
-_ID = re.compile(r"\d{8}(-[0-9a-f-]*)?")
-"""A registered model's id, or its beginning."""
-_MODELS = (
-    "Give a registered model of the task nli (shopmon models), the folder of a model of natural language inference, or "
-    "the name of one on the hub, such as typeform/distilbert-base-uncased-mnli."
-)
 
 Progress = Callable[["TrainingProgress"], None]
 
@@ -116,7 +109,7 @@ def classify(
     expectations.errors.ShopmonError: 'shipping' is the only label, so every text would get it. ...
     """
     switch_off()
-    from retrain.zero_shot import HYPOTHESIS, Question, load_zero_shot
+    from retrain.hypotheses import HYPOTHESIS, Question
     from shopmon.row_labels import RowLabels
 
     began = time.perf_counter()
@@ -126,13 +119,15 @@ def classify(
     if file is not None:
         check_table_file(file)
     project = Project.of(project)
-    name, folder = _model(None if model is None else str(model), project, progress)
+    name, folder = inference_model(None if model is None else str(model), project, progress)
     reading = Reading(kind, columns, encoding, delimiter)
     with (
         TemporaryDirectory(prefix="shopmon-") as scratch,
         _source(data, reading, text, project, Path(scratch), progress) as source,
     ):
         progress(_doing(f"loading the model {name}"))
+        from retrain.zero_shot import load_zero_shot
+
         asked = load_zero_shot(folder, question, entailment=entailment, contradiction=contradiction)
         rows = RowLabels(asked, limit)
         table = _labelled(source, rows, file, progress, keep=keep)
@@ -178,36 +173,6 @@ def _threshold(given: float | None, *, multi: bool) -> float | None:
     if not 0 <= given <= 1:
         raise ShopmonError(f"the threshold is {given:g}", advice="Give a score from 0 to 1.")
     return given
-
-
-# --- the model --------------------------------------------------------------------------------------------------------
-
-
-def _model(given: str | None, project: Project, progress: Progress) -> tuple[str, Path]:
-    """The name and the folder of the model to ask. Raises ShopmonError where there is none."""
-    from retrain.base import from_hub
-    from retrain.registry import Registry
-
-    registry = Registry(project.models)
-    if given is not None and Path(given).is_dir():
-        return given, Path(given)
-    if given is not None and not _is_registered(given, registry):
-        if Path(given).is_absolute() or given.startswith((".", "~")):
-            raise ShopmonError(f"{given} is no folder", advice=_MODELS)
-        return given, from_hub(given, advice=_MODELS, progress=progress)
-    found = registry.champion(TASK) if given is None else registry.get(given, TASK)
-    if found is None:
-        raise ShopmonError(
-            "there is no champion of the task nli that could be asked",
-            advice=f"Train one with: shopmon retrain --task nli. Or name a model: --model. {_MODELS}",
-        )
-    registry.verify(found)
-    return found.model_id, found.folder
-
-
-def _is_registered(name: str, registry: Any) -> bool:
-    """Whether a model's id is meant: a name that begins one, or looks so much like one that the hub has none such."""
-    return bool(_ID.fullmatch(name)) or any(one.model_id.startswith(name) for one in registry.models(TASK))
 
 
 # --- the rows ---------------------------------------------------------------------------------------------------------

@@ -147,9 +147,13 @@ class Project:
     def base(self) -> str:
         """What a training begins with: `offline`, the absolute path of a folder, or a name on the hub."""
         written = self.settings.retrain.base
+        return written if written == OFFLINE else self.model_place(written)
+
+    def model_place(self, written: str) -> str:
+        """A model as it is found from any folder: the path of a folder is made absolute, a name stays."""
         folder = self._path(written)
         is_path = folder.is_dir() or written.startswith((".", "~")) or Path(written).is_absolute()
-        return str(folder.absolute()) if written != OFFLINE and is_path else written
+        return str(folder.absolute()) if is_path else written
 
     @property
     def general_text(self) -> Path | None:

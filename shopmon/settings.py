@@ -146,6 +146,24 @@ class RuleSection(_Section):
     """Rows it may choose in one check, drawn evenly; all by default."""
 
 
+class ZeroShotSettings(_Section):
+    """`[edge_cases.zero_shot]`: topics that rules may ask about, though no model was trained on them."""
+
+    labels: Names = ()
+    """The topics: `["shipping", "size", "quality"]`; rules name the best one as `topic`."""
+    model: Annotated[str, Field(min_length=1)] | None = None
+    """A model of natural language inference: the id of a registered one, a folder relative to `shopmon.toml`, or a name
+    on the hub; otherwise the champion of the task nli."""
+    hypothesis: Annotated[str, Field(min_length=1)] | None = None
+    """What is asked about a topic, which stands for `{}`; otherwise "This text is about {}."."""
+    multi: bool = False
+    """Whether each topic is judged by itself, so that a text may be about none; else they share a score of 1."""
+    entailment: str | None = None
+    """The model's class for yes, where its name does not tell."""
+    contradiction: str | None = None
+    """Its class for no, likewise."""
+
+
 class EdgeCaseSettings(_Section):
     """`[edge_cases]`: which rows a model should learn from."""
 
@@ -168,6 +186,7 @@ class EdgeCaseSettings(_Section):
     matching: Literal["words", "substring"] = "words"
     """How words are found; "substring" only to repeat older experiments: it finds "fashionable" in "unfashionable"."""
     words: Words = Words()
+    zero_shot: ZeroShotSettings = ZeroShotSettings()
     rules: dict[str, RuleSection] = Field(default_factory=dict)
 
 

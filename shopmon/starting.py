@@ -179,6 +179,15 @@ _SHOPMON_TOML = """\
 # wanted = ["comfortable", "durable"]
 # unwanted = ["expensive", "ugly"]
 
+# Topics that rules may ask about as topic and topic_score, though no model was trained on them.
+[edge_cases.zero_shot]
+# labels = ["shipping", "size", "quality"]
+# The model that is asked: of the task nli, a folder, or a name on the hub; the champion by default.
+# model = "typeform/distilbert-base-uncased-mnli"
+# hypothesis = "This text is about {{}}."
+# Whether each topic is judged by itself, so that a text may be about none.
+# multi = false
+
 # Rules of your own: a formula over signals, and how a retraining uses its rows: positive, negative,
 # counterfactual or replay. `shopmon signals` lists what a formula may name.
 # [edge_cases.rules.praises-our-brand]

@@ -14,13 +14,14 @@ import torch
 from expectations.errors import ShopmonError
 from retrain.classifier_settings import ClassifierGateSettings, ClassifierTraining
 from retrain.classifier_training import Asked
+from retrain.hypotheses import Question
 from retrain.inference_pairs import CLASSES, InferenceSettings
 from retrain.nli import PRESETS, RECIPE, NliSettings, Preset, train
 from retrain.records import document, from_document
 from retrain.registry import Registry
 from retrain.results import Role
 from retrain.splits import How, Leaks, SplitSettings
-from retrain.zero_shot import Question, load_zero_shot
+from retrain.zero_shot import load_zero_shot
 
 MODEL_ID = "20261120-195801-b4e8d2"
 

@@ -19,11 +19,11 @@ from rich.console import Console
 import shopmon
 from expectations.errors import BatchError, ProjectError, ShopmonError
 from monitor.results import ExampleRow
+from retrain.hypotheses import Question
 from retrain.records import write as write_record
 from retrain.registry import Registry
 from retrain.results import BaseUsed, TrainingResult
 from retrain.weights import weights_sha256
-from retrain.zero_shot import Question
 from shopmon.classify_summary import classified_shown
 from shopmon.classifying import labels_of
 from shopmon.cli import main
