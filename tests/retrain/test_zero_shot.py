@@ -17,8 +17,9 @@ from transformers import pipeline
 
 from expectations.errors import ShopmonError
 from retrain.classifier import load_classifier
+from retrain.hypotheses import HYPOTHESIS, Question
 from retrain.scorer import torch_scorer
-from retrain.zero_shot import HYPOTHESIS, Question, Sides, ZeroShot, fits, load_zero_shot, sides
+from retrain.zero_shot import Sides, ZeroShot, fits, load_zero_shot, sides
 
 TEXTS = ("it came late", "fits small", "the quality is good and the price is bad", "warm")
 LABELS = ("shipping", "size", "quality")
