@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from expectations.batch import open_batch
 from expectations.errors import ShopmonError
+from monitor.edge_cases import EdgeCaseSettings, Rule, select
+from monitor.signals import INFERENCE
 from monitor.topic_signals import signals, topic_reader, unasked
 
 
@@ -62,3 +66,62 @@ def test_a_broken_model_is_told(answer):
 
 def test_what_cannot_be_asked_says_why():
     assert unasked("no labels").lacking == {"": "no labels"}
+
+
+# --- in a rule --------------------------------------------------------------------------------------------------------
+
+
+def chosen(batch, rule, **more):
+    settings = EdgeCaseSettings(rules={"mine": Rule(rule)}, defaults=False, **more.pop("settings", {}))
+    return select(batch, settings, **more)
+
+
+@pytest.fixture
+def batch(tmp_path):
+    texts = ["size size a", "shipping b", "size b c d", "shipping shipping", "  "]
+    table = pa.table({"text": texts, "stars": [1, 1, 5, 5, 1]})
+    with open_batch(table, scratch=tmp_path) as found:
+        yield found
+
+
+def test_a_rule_chooses_rows_by_topic_and_score(batch):
+    model = Words()
+    found = chosen(batch, 'topic == "shipping" & topic_score > 0.6', readers={INFERENCE: topic_reader(model)})
+    assert found.rows.column("row").to_pylist() == [4]
+    assert found.rows.column("signals").to_pylist() == [[("topic", "shipping"), ("topic_score", "1")]]
+    assert [(one.task, one.model, one.texts) for one in found.further_models] == [(INFERENCE, "words", 4)]
+
+
+def test_the_model_reads_only_rows_that_it_decides_and_no_more_than_may_be(batch):
+    model = Words()
+    readers = {INFERENCE: topic_reader(model)}
+    found = chosen(batch, 'stars <= 2 & topic == "shipping"', readers=readers)
+    assert found.rows.column("row").to_pylist() == [2]
+    assert sorted(model.asked[1]) == ["shipping b", "size size a"]
+    bounded = Words()
+    found = chosen(batch, 'topic == "size"', readers={INFERENCE: topic_reader(bounded)}, settings={"model_rows": 2})
+    assert len(bounded.asked[1]) <= 2
+    assert found.left_out_by_rule == {"mine": 3}, "of five rows, a blank one among them"
+
+
+def test_a_rule_about_topics_without_a_model_says_how_to_get_one(batch):
+    with pytest.raises(ShopmonError, match="the signal 'topic' needs a model, and there is none") as told:
+        chosen(batch, 'topic == "size"')
+    assert "shopmon retrain --task nli" in told.value.advice
+
+
+def test_a_rule_about_topics_that_nobody_listed_is_not_examined(batch):
+    found = chosen(batch, 'topic == "size"', readers={INFERENCE: unasked("no labels are listed")})
+    assert found.skipped == {"mine": "not examined: no labels are listed"}
+
+
+def test_a_column_that_is_called_topic_is_still_reached(tmp_path):
+    table = pa.table({"text": ["a", "b"], "topic": ["x", "y"]})
+    with open_batch(table, scratch=tmp_path) as found:
+        assert chosen(found, '`topic (of the file)` == "y"').rows.column("row").to_pylist() == [2]
+
+
+def test_a_topic_is_text_and_its_score_a_number(batch):
+    for formula in ("topic > 3", 'topic_score == "size"'):
+        with pytest.raises(ShopmonError, match="rule 'mine'"):
+            chosen(batch, formula, readers={INFERENCE: topic_reader(Words())})
