@@ -16,8 +16,9 @@ from retrain.classifier import Classifier, load_classifier, predict
 from retrain.classifier_data import Material, baseline_rows
 from retrain.classifier_settings import ClassifierSettings
 from retrain.labelled import Labelled
+from retrain.onnx_export import export
 from retrain.pair_steps import cut_texts
-from retrain.results import Role
+from retrain.results import Role, Serving
 
 
 class Answering(Protocol):
@@ -72,6 +73,18 @@ def as_it_learnt(classifier: Classifier, material: Material, settings: Classifie
 def load_plain(folder: Path, settings: ClassifierSettings, cache: Path) -> Plain:
     """The same of a model in the registry. Raises ShopmonError for what is no classifier."""
     return plain(load_classifier(folder), settings, cache)
+
+
+def served(candidate: Answering, material: Material, folder: Path) -> dict[str, Serving]:
+    """What a result says of the format in which a candidate answers on a CPU, once it is written beside the weights.
+
+    A head that was put on an encoder answers as it is: nothing is written, and nothing said.
+    """
+    if not isinstance(candidate, Plain):
+        return {}
+    texts, pairs = material.labelled.texts_at(material.held_out.at)
+    labels = material.held_out.labels
+    return {"serving": export(candidate.classifier, texts, pairs, labels, folder, max_length=candidate.longest)}
 
 
 def regressions(before: Classifier, material: Material, settings: ClassifierSettings) -> dict[Role, Floats]:

@@ -24,7 +24,7 @@ from expectations.errors import ShopmonError
 from monitor.retraining_set import RetrainingSet
 from monitor.reviews import Reviewed
 from retrain import processes
-from retrain.answering import Answering, as_it_learnt, load_plain, regressions
+from retrain.answering import Answering, as_it_learnt, load_plain, regressions, served
 from retrain.base import Base, load_encoder
 from retrain.classification_measures import Floats
 from retrain.classifier import Classifier, fresh_classifier
@@ -266,6 +266,7 @@ def _registered(
     with registry.adding(recipe.task, result.model_id) as folder:
         candidate.save(folder)
         told: dict[str, Any] = dict(recipe.tells(candidate, material, asked_for.settings, folder))
+        told |= served(candidate, material, folder)
         place = registry.folder / recipe.task / result.model_id
         kept = replace(result, weights_sha256=weights_sha256(folder), folder=place, **told)
         _write_lineage(recipe.task, material, folder / LINEAGE, result.model_id)

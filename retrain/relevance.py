@@ -10,14 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from retrain.classification_measures import ESCI, GAINS
+import numpy as np
+
+from retrain.answering import Answering
+from retrain.classification_measures import ESCI, GAINS, Predicted
+from retrain.classifier_data import Material, Part
 from retrain.classifier_settings import ClassifierSettings, ClassifierTraining
 from retrain.classifier_training import Asked, Recipe, train_classifier
 from retrain.gathered_labels import Meaning
 from retrain.labelled import Labelled
 from retrain.pairs import PairSettings, check_named, read_pairs
 from retrain.results import TrainingResult
+from retrain.substitute_threshold import SUBSTITUTE, measured_at, substitute_threshold
 
 TASK = "relevance"
 
@@ -53,6 +59,10 @@ class RelevanceSettings(ClassifierSettings):
     pairs: PairSettings = field(default_factory=PairSettings)
     gains: Mapping[str, float] = field(default_factory=dict)
     """Class → what finding it is worth; empty: those of the Shopping Queries Dataset, or from 1 evenly down to 0."""
+    substitute_label: str = SUBSTITUTE
+    """The class that means a substitute."""
+    substitute_precision: float | None = None
+    """Share (0–1) of what is taken for a substitute that is to be right; None: the best F1."""
 
     @property
     def all_gains(self) -> Mapping[str, Mapping[str, float]]:
@@ -88,6 +98,24 @@ def _meaning(settings: RelevanceSettings, classes: Sequence[str]) -> Meaning:
     return Meaning("relevance", settings.pairs.class_of, in_two=True)
 
 
+def _tells(candidate: Answering, material: Material, settings: RelevanceSettings, folder: Path) -> Mapping[str, Any]:
+    """From which probability on products are substitutes: chosen on the rows that choose the weights, and measured."""
+
+    def said_of(part: Part) -> Predicted:
+        said = candidate.says(material.labelled, part.at)
+        return Predicted(said, np.asarray(part.labels, np.int64), candidate.classes)
+
+    threshold = substitute_threshold(
+        said_of(material.validation), label=settings.substitute_label, precision=settings.substitute_precision
+    )
+    return {} if threshold is None else {"substitutes": measured_at(threshold, said_of(material.held_out))}
+
+
 RECIPE = Recipe(
-    TASK, RelevanceSettings, check=lambda settings: check_named(settings.pairs), read=_read, meaning=_meaning
+    TASK,
+    RelevanceSettings,
+    check=lambda settings: check_named(settings.pairs),
+    read=_read,
+    meaning=_meaning,
+    tells=_tells,
 )

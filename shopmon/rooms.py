@@ -121,7 +121,14 @@ def relevance_settings(project: Project, preset: str | None = None) -> Relevance
             columns=project.columns.get("relevance", {}),
         )
         shared = _classifier(said, project, PRESETS[Preset(preset or said.preset)])
-        return RelevanceSettings(**shared, pairs=pairs, gains=said.gains)
+        substitutes = project.settings.substitutes
+        return RelevanceSettings(
+            **shared,
+            pairs=pairs,
+            gains=said.gains,
+            substitute_label=substitutes.label,
+            substitute_precision=substitutes.precision,
+        )
 
 
 def sentiment_settings(project: Project) -> SentimentSettings:

@@ -37,7 +37,8 @@ from retrain.pairs import PairSettings, read_pairs
 from retrain.records import document, from_document
 from retrain.registry import Registry
 from retrain.relevance import PRESETS, Preset, RelevanceSettings, train
-from retrain.results import Role
+from retrain.results import Role, ServingFormat
+from retrain.scorer import load_scorer
 from retrain.splits import How, Leaks, SplitSettings
 
 SCRIPT = Path(__file__).with_name("tiny_pairs.py")
@@ -126,6 +127,24 @@ def test_the_lineage_names_every_pair_and_no_query_has_two_uses(whole, room):
     assert all(len(found) == 1 for found in uses.values())
     assert set().union(*uses.values()) == {"train", "validation", "held out"}
     assert {row["role"] for row in rows} == set(ESCI)
+
+
+def test_the_champion_answers_on_a_cpu_in_what_was_found_to_be_no_worse(whole):
+    serving = whole.serving
+    assert serving.format.value in ("onnx_int8", "onnx_fp32")
+    assert serving.measured[ServingFormat.TORCH].agreement == 1.0
+    assert serving.accuracy_lost <= 0.005
+    assert (whole.folder / serving.file).is_file()
+    if not torch.cuda.is_available():
+        assert load_scorer(whole.folder).how.startswith("onnx")
+
+
+def test_the_threshold_of_substitutes_is_chosen_on_one_side_and_measured_on_another(whole):
+    found = whole.substitutes
+    assert found.label == "S"
+    assert 0 < found.value < 1
+    assert found.chosen_on.rows == sum(whole.data.validation.values())
+    assert found.held_out.rows == sum(whole.data.held_out.values())
 
 
 def test_the_card_tells_measures_classes_and_data(whole):
