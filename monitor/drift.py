@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from expectations.columns import FILE, ROW
 from expectations.errors import ShopmonError
+from monitor.alike import Groups, groups_of, worth
 from monitor.derived import Derived, with_derived
 from monitor.multiplicity import holm
 from monitor.profiles import CategoryProfile, ColumnProfile, Profile, ProfileSettings, Sort, TextProfile, text_profile
@@ -107,20 +108,39 @@ def _with_segments(before: Profile, current: Profile, settings: DriftSettings) -
 def _columns(
     before: Profile, current: Profile, settings: DriftSettings, progress: Callable[[str], None]
 ) -> Iterator[_Asked]:
+    groups = _groups(before, current)
     for name, profile in before.columns.items():
         now = current.columns.get(name)
         if now is None:
             continue
-        yield from map(_Asked, compare(name, before.sorts[name], profile, now, settings.shift))
+        alike = _alike(before, current, name, groups)
+        yield from map(_Asked, compare(name, before.sorts[name], profile, now, settings.shift, alike=alike))
         if isinstance(profile, TextProfile) and isinstance(now, TextProfile):
             progress(f"comparing the language of {name}")
-            shift = compare_texts(profile, now, _texts(before, name), _texts(current, name), settings.text)
+            shift = compare_texts(profile, now, _texts(before, name), _texts(current, name), settings.text, groups)
             yield _Asked(_language(name, None, shift), shift)
+
+
+def _groups(before: Profile, current: Profile) -> tuple[Groups, Groups] | None:
+    """Which sampled rows of both sides are alike; None where each stands for itself."""
+    was, now = groups_of(before), groups_of(current)
+    return None if was is None or now is None else (was, now)
+
+
+def _alike(before: Profile, current: Profile, name: str, groups: tuple[Groups, Groups] | None) -> tuple[float, float]:
+    """How many rows of a column tell as much as one that is independent, on both sides."""
+    if groups is None:
+        return 1.0, 1.0
+    sides = zip((before, current), groups, strict=True)
+    was, now = (worth(_values(profile.sample, name), profile.sorts[name], some) for profile, some in sides)
+    return was, now
 
 
 def _segments(
     before: Profile, current: Profile, settings: DriftSettings, progress: Callable[[str], None]
 ) -> Iterator[_Asked]:
+    groups = _groups(before, current) if before.segments else None
+    alike = {name: _alike(before, current, name, groups) for name in before.columns.keys() & current.columns.keys()}
     for column, values in before.segments.items():
         for value in sorted(values.keys() & current.segments.get(column, {}).keys()):
             segment = f"{column} = {value}"
@@ -128,9 +148,8 @@ def _segments(
             now = current.segments[column][value]
             for name, profile in values[value].items():
                 if name in now:
-                    yield from map(
-                        _Asked, compare(name, before.sorts[name], profile, now[name], settings.shift, segment)
-                    )
+                    found = compare(name, before.sorts[name], profile, now[name], settings.shift, segment, alike[name])
+                    yield from map(_Asked, found)
             for name in before.columns.keys() & current.columns.keys():
                 if before.sorts[name] is Sort.TEXT:
                     yield from _segment_texts(before, current, column, value, name, settings.text)
@@ -140,11 +159,13 @@ def _segment_texts(
     before: Profile, current: Profile, column: str, value: str, name: str, settings: TextSettings
 ) -> Iterator[_Asked]:
     """The texts of one segment; they are compared on the rows kept whole, of which `typical` then speaks."""
-    rows = np.flatnonzero(_values(current.sample, column) == value)
-    was = [_text(t) for t in _values(before.sample, name)[_values(before.sample, column) == value]]
+    rows_before, rows = (np.flatnonzero(_values(p.sample, column) == value) for p in (before, current))
+    was = [_text(t) for t in _values(before.sample, name)[rows_before]]
     now = [_text(t) for t in _values(current.sample, name)[rows]]
     if was and now:
-        shift = compare_texts(text_profile(was), text_profile(now), was, now, settings)
+        groups = _groups(before, current)
+        some = None if groups is None else (groups[0][rows_before], groups[1][rows])
+        shift = compare_texts(text_profile(was), text_profile(now), was, now, settings, some)
         shift = replace(shift, typical=tuple(int(rows[i]) for i in shift.typical))
         yield _Asked(_language(name, f"{column} = {value}", shift), shift)
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from monitor.alike import Groups, groups_of
 from monitor.derived import Derived, Side
 from monitor.pair_signals import Counting, PairAnswers
 from monitor.profiles import Profile, Sort
@@ -24,11 +25,7 @@ from monitor.words import incidence
 
 QUERY, PRODUCT = "query", "product_text"
 SHARED_WORDS = "query ~ product_text: shared words"
-CLASS, GAIN, OF_LABEL = (
-    "relevance model: class",
-    "relevance model: expected gain",
-    "relevance model: chance of the label",
-)
+CLASS, GAIN, AGREES = "relevance model: class", "relevance model: expected gain", "relevance model: agrees with label"
 FEWEST = 20
 """Pairs of each side without which what a model says is not compared: nothing could be found."""
 
@@ -79,25 +76,16 @@ def pair_columns(
     """
     if not all(name in profile.columns for name in (QUERY, PRODUCT) for profile in (before, now)):
         return PairColumns()
-    words = Derived(
-        SHARED_WORDS, Sort.NUMBER, _words_shared(before.sample), _words_shared(now.sample), shows=(QUERY, PRODUCT)
-    )
+    words = Derived(SHARED_WORDS, Sort.NUMBER, _words_shared(before), _words_shared(now), shows=(QUERY, PRODUCT))
     if asks is None or most < 1:
         return PairColumns((words,))
     said = _said(before, now, asks, most)
     return PairColumns((words, *said.columns), said.model, said.notes)
 
 
-def _words_shared(sample: pa.Table) -> Side:
-    queries = _texts(sample, QUERY)
-    return Side(shared_words(queries, _texts(sample, PRODUCT)), _groups(queries))
-
-
-def _groups(queries: Sequence[str | None]) -> NDArray[np.object_]:
-    """What pairs of one query have in common, whatever its case and blanks."""
-    groups = np.empty(len(queries), dtype=object)
-    groups[:] = [" ".join((query or "").casefold().split()) for query in queries]
-    return groups
+def _words_shared(profile: Profile) -> Side:
+    shares = shared_words(_texts(profile.sample, QUERY), _texts(profile.sample, PRODUCT))
+    return Side(shares, groups_of(profile))
 
 
 # --- what a model says ----------------------------------------------------------------------------------------------
@@ -107,7 +95,7 @@ def _said(before: Profile, now: Profile, asks: tuple[Counting, Counting], most: 
     """Columns of what a model says of both sides."""
     if why := _unreadable(asks[0], before, now):
         return PairColumns(notes=(why,))
-    drawn = [_drawn(ask, profile.sample, most) for ask, profile in zip(asks, (before, now), strict=True)]
+    drawn = [_drawn(ask, profile, most) for ask, profile in zip(asks, (before, now), strict=True)]
     if why := _too_few(drawn):
         return PairColumns(notes=(why,))
     sides = [_answered(ask, some) for ask, some in zip(asks, drawn, strict=True)]
@@ -142,14 +130,15 @@ class _Drawn:
     """Those with query and product."""
     chosen: NDArray[np.int64]
     """Places of those that it is asked of."""
+    groups: Groups | None
 
 
-def _drawn(ask: Counting, sample: pa.Table, most: int) -> _Drawn:
+def _drawn(ask: Counting, profile: Profile, most: int) -> _Drawn:
     """The pairs of a sample that are drawn first, of those that the model did not learn from."""
-    rows = _rows(sample, ask)
+    rows = _rows(profile.sample, ask)
     complete = [place for place, row in enumerate(rows) if row[0] and row[1]]
     learnt = ask.model.learnt([str(rows[p][0]) for p in complete], [str(rows[p][1]) for p in complete])
-    return _Drawn(rows, len(complete), np.array(complete, dtype=np.int64)[~learnt][:most])
+    return _Drawn(rows, len(complete), np.array(complete, dtype=np.int64)[~learnt][:most], groups_of(profile))
 
 
 def _too_few(drawn: Sequence[_Drawn]) -> str:
@@ -177,21 +166,18 @@ def _rows(sample: pa.Table, ask: Counting) -> list[Row]:
 class _Answered:
     """What a model says of some rows of a sample."""
 
-    rows: int
-    chosen: NDArray[np.int64]
+    drawn: _Drawn
     answers: PairAnswers
-    groups: NDArray[np.object_]
 
     def spread(self, values: NDArray[Any]) -> Side:
         """A value for each of the sample's rows."""
-        whole = np.full(self.rows, None if values.dtype == object else np.nan, dtype=values.dtype)
-        whole[self.chosen] = values
-        return Side(whole, self.groups)
+        whole = np.full(len(self.drawn.rows), None if values.dtype == object else np.nan, dtype=values.dtype)
+        whole[self.drawn.chosen] = values
+        return Side(whole, self.drawn.groups)
 
 
 def _answered(ask: Counting, drawn: _Drawn) -> _Answered:
-    answers = ask.answers([drawn.rows[place] for place in drawn.chosen])
-    return _Answered(len(drawn.rows), drawn.chosen, answers, _groups([row[0] for row in drawn.rows]))
+    return _Answered(drawn, ask.answers([drawn.rows[place] for place in drawn.chosen]))
 
 
 def _columns(sides: Sequence[_Answered]) -> tuple[Derived, ...]:
@@ -199,12 +185,19 @@ def _columns(sides: Sequence[_Answered]) -> tuple[Derived, ...]:
     asked = [
         (CLASS, Sort.CATEGORY, [side.answers.likeliest for side in sides]),
         (GAIN, Sort.NUMBER, [side.answers.expected_gain for side in sides]),
-        *([(OF_LABEL, Sort.NUMBER, [side.answers.of_label for side in sides])] if labelled else []),
+        *([(AGREES, Sort.CATEGORY, [_agrees(side.answers) for side in sides])] if labelled else []),
     ]
     spread = [
         (name, sort, [side.spread(of) for side, of in zip(sides, both, strict=True)]) for name, sort, both in asked
     ]
     return tuple(Derived(name, sort, both[0], both[1], shows=(QUERY, PRODUCT)) for name, sort, both in spread)
+
+
+def _agrees(answers: PairAnswers) -> NDArray[np.object_]:
+    names = {True: "no", False: "yes", None: None}
+    found = np.empty(len(answers.labels), dtype=object)
+    found[:] = [names[disagrees] for disagrees in answers.disagrees]
+    return found
 
 
 # --- columns of a sample --------------------------------------------------------------------------------------------

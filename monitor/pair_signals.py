@@ -55,6 +55,16 @@ class PairModel(Protocol):
         """(n, classes) the probability of each class."""
 
 
+class KeptAnswers(Protocol):
+    """Answers of a model that outlast a check."""
+
+    def recall(self, queries: Sequence[str], texts: Sequence[str]) -> Floats | None:
+        """(n, classes) what was said of exactly these pairs; None where nothing was kept of them."""
+
+    def keep(self, queries: Sequence[str], texts: Sequence[str], probabilities: Floats) -> None:
+        """Keep what was said of these pairs."""
+
+
 @dataclass(frozen=True)
 class PairAnswers:
     """What a model says of n pairs."""
@@ -148,8 +158,8 @@ class PairReading:
     (['E', 'I', None], [0.9, 0.2, nan], (0, 0.0))
     """
 
-    def __init__(self, model: PairModel) -> None:
-        self.model = model
+    def __init__(self, model: PairModel, kept: KeptAnswers | None = None) -> None:
+        self.model, self._kept = model, kept
         self._known: dict[bytes, Floats] = {}
         self._lock = threading.Lock()
 
@@ -178,23 +188,33 @@ class PairReading:
         with self._lock:
             new = {key: place for place, key in enumerate(keys) if key not in self._known}
             if new:
-                if not self._known:
-                    self.model.probabilities([], [])  # whatever must be loaded is not part of the rate
-                begun = time.perf_counter()
-                found = self.model.probabilities([queries[p] for p in new.values()], [texts[p] for p in new.values()])
-                self._check(found, len(new))
+                found = self._read([queries[place] for place in new.values()], [texts[p] for p in new.values()], told)
                 self._known |= dict(zip(new, found, strict=True))
-                if told is not None:
-                    told.read = told.read[0] + len(new), told.read[1] + time.perf_counter() - begun
             return np.array([self._known[key] for key in keys]).reshape(len(keys), len(self.model.classes))
 
-    def _check(self, found: Floats, pairs: int) -> None:
+    def _read(self, queries: Sequence[str], texts: Sequence[str], told: Counting | None) -> Floats:
+        """Those of different pairs: as they were kept, else as the model says now."""
+        kept = None if self._kept is None else self._kept.recall(queries, texts)
+        if kept is not None:
+            return self._checked(kept, len(queries))
+        if not self._known:
+            self.model.probabilities([], [])  # whatever must be loaded is not part of the rate
+        begun = time.perf_counter()
+        found = self._checked(self.model.probabilities(queries, texts), len(queries))
+        if told is not None:
+            told.read = told.read[0] + len(queries), told.read[1] + time.perf_counter() - begun
+        if self._kept is not None:
+            self._kept.keep(queries, texts, found)
+        return found
+
+    def _checked(self, found: Floats, pairs: int) -> Floats:
         if found.shape != (pairs, len(self.model.classes)) or not np.isfinite(found).all():
             raise ShopmonError(
                 f"the model {self.model.model_id} answers {pairs:,} pairs with {found.shape} probabilities, or with "
                 "what is no number",
-                advice="Its weights are damaged: go back to another, shopmon models rollback.",
+                advice="Its weights are damaged: go back to another, shopmon models rollback --task relevance.",
             )
+        return found
 
 
 def _key(query: str, text: str) -> bytes:

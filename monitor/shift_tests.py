@@ -32,6 +32,9 @@ class ShiftSettings:
     number_floor: float = 0.05
     """Standardised Wasserstein distance (the reference's standard deviations): half of a shift of 0.1, which people
     still see in a chart; two samples of 10,000 equal rows lie within 0.02."""
+    share_floor: float = 0.02
+    """Wasserstein distance of numbers that lie between 0 and 1, as shares and probabilities do: two points in a
+    hundred, about what 5 % of shuffled pairs move the share of a query's words in its product by."""
     category_floor: float = 0.02
     """Jensen–Shannon distance (0–1): about what one or two rows in a hundred make that are drawn from elsewhere."""
     date_floor: float = 1.0
@@ -47,7 +50,7 @@ class ShiftSettings:
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
             raise ValueError(f"level is a probability between 0 and 1, got {self.level!r}")
-        for name in ("number_floor", "category_floor", "date_floor", "missing_floor"):
+        for name in ("number_floor", "share_floor", "category_floor", "date_floor", "missing_floor"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is 0 or above, got {getattr(self, name)!r}")
 
@@ -101,13 +104,15 @@ def compare(
     settings: ShiftSettings = ShiftSettings(),
     segment: str | None = None,
     alike: tuple[float, float] = (1.0, 1.0),
+    shares: bool = False,
 ) -> tuple[Comparison, ...]:
     """Compare what two samples hold in one column: first the values that are there, then the share of missing ones.
 
     For texts, the values are their lengths in characters; their words are `text_shift`'s. Where a side has no row, p is
-    1, the effect 0, and `tested` is false. `alike` says of the values of each side how many of them tell as much as one
-    that is independent of all others (1 or more: Kish's design effect); of other columns than numbers and categories it
-    is not asked. Raises ValueError if the profiles do not fit each other or the sort.
+    1, the effect 0, and `tested` is false. `alike` says of each side how many of its rows tell as much as one that is
+    independent of all others (1 or more: Kish's design effect). `shares` says of numbers that they lie between 0 and 1:
+    how far they moved is then told as it is, and not in standard deviations. Raises ValueError if the profiles do not
+    fit each other or the sort.
 
     >>> from monitor.profiles import NumberProfile
     >>> def prices(*counts, mean):
@@ -118,7 +123,7 @@ def compare(
     >>> values.p_value < 1e-6, values.said, missing.said
     (True, '+0.45 sd (mean 20 → 25)', 'missing 0 → 0 %')
     """
-    where = _Where(name, segment, sort, settings, alike)
+    where = _Where(name, segment, sort, settings, alike, shares)
     if isinstance(reference, TextProfile) and isinstance(current, TextProfile) and sort is Sort.TEXT:
         values = _compare_numbers(where, reference.lengths, current.lengths)
         return values, _compare_missing(where, reference.missing, reference.total, current.missing, current.total)
@@ -143,10 +148,15 @@ class _Where:
     sort: Sort
     settings: ShiftSettings
     alike: tuple[float, float]
+    shares: bool
 
     def independent(self, before: Array, now: Array) -> tuple[Array, Array]:
         """The counts of both sides, as if each value were independent of all others."""
         return (before, now) if self.alike == (1.0, 1.0) else (before / self.alike[0], now / self.alike[1])
+
+    def fewer(self, hits: int, rows: int, side: int) -> tuple[int, int]:
+        """Hits and rows of a side, as if each row were independent of all others."""
+        return round(hits / self.alike[side]), round(rows / self.alike[side])
 
     def told(
         self, test: str, p: float, effect: tuple[float, str, float], said: str, rows: tuple[int, int]
@@ -163,7 +173,7 @@ def _compare_missing(where: _Where, missing_before: int, before: int, missing_no
     if not before or not now:
         return where.told("missing share", 1.0, (0.0, unit, floor), _empty(before, now), (before, now))
     was, is_now = missing_before / before, missing_now / now
-    p = fisher(missing_before, before, missing_now, now)
+    p = fisher(*where.fewer(missing_before, before, 0), *where.fewer(missing_now, now, 1))
     said = f"missing {_percent(was, is_now)}"
     told = where.told("missing share", p, (abs(is_now - was), unit, floor), said, (before, now))
     return replace(told, open=0 < missing_before + missing_now < before + now)
@@ -209,9 +219,9 @@ def _compare_numbers(where: _Where, reference: NumberProfile, current: NumberPro
         )
     rows = int(reference.counts.sum()), int(current.counts.sum())
     told_only = where.sort is Sort.DATE and not where.settings.test_dates
-    unit = "days between medians" if where.sort is Sort.DATE else "standardised Wasserstein"
     test = "time line (told, not tested)" if told_only else "Kolmogorov-Smirnov and rank scores"
-    floor = inf if told_only else where.settings.date_floor if where.sort is Sort.DATE else where.settings.number_floor
+    unit, floor = _unit_and_floor(where)
+    floor = inf if told_only else floor
     if not all(rows):
         return where.told(test, 1.0, (0.0, unit, floor), _empty(*rows), rows)
     before, now = where.independent(reference.counts, current.counts)
@@ -219,8 +229,19 @@ def _compare_numbers(where: _Where, reference: NumberProfile, current: NumberPro
     if where.sort is Sort.DATE:
         effect = abs(_quantile(current, 0.5) - _quantile(reference, 0.5))
     else:
-        effect = wasserstein(replace(reference, counts=before), replace(current, counts=now))
-    return where.told(test, p, (effect, unit, floor), _SPOKEN[where.sort](reference, current), rows)
+        sides = replace(reference, counts=before), replace(current, counts=now)
+        effect = wasserstein(*sides, unit=1.0 if where.shares else None)
+    said = _shares_said(reference, current, effect) if where.shares else _SPOKEN[where.sort](reference, current)
+    return where.told(test, p, (effect, unit, floor), said, rows)
+
+
+def _unit_and_floor(where: _Where) -> tuple[str, float]:
+    """In what the effect on numbers is told, and from which on it matters."""
+    if where.sort is Sort.DATE:
+        return "days between medians", where.settings.date_floor
+    if where.shares:
+        return "Wasserstein", where.settings.share_floor
+    return "standardised Wasserstein", where.settings.number_floor
 
 
 def numbers_p_value(reference: Array, current: Array) -> float:
@@ -250,8 +271,8 @@ def _kolmogorov_smirnov(reference: Array, current: Array) -> float:
 def _rank_scores(reference: Array, current: Array) -> float:
     both = reference + current
     seen = both > 0
-    both, now, rows = both[seen], current[seen], int(both.sum())
-    scores = _scores((np.cumsum(both) - both / 2) / rows, int(min(reference.sum(), current.sum())))
+    both, now, rows = both[seen], current[seen], float(both.sum())
+    scores = _scores((np.cumsum(both) - both / 2) / rows, float(min(reference.sum(), current.sum())))
     scores -= (scores @ both / rows)[:, None]
     share = now.sum() / rows
     # Under permutation the sum over the batch's rows has this covariance, whatever the ties.
@@ -262,7 +283,7 @@ def _rank_scores(reference: Array, current: Array) -> float:
     return float(special.chdtrc(kept.sum(), z @ z)) if kept.any() else 1.0
 
 
-def _scores(rank: Array, rows: int) -> Array:
+def _scores(rank: Array, rows: float) -> Array:
     """What each row counts for, by its share of rows below (0–1): place, spread, the lower tail, the upper tail.
 
     `rows` has the smaller sample. Its tails are of one row in a hundred, and hold ten if that is possible: the bins end
@@ -273,15 +294,16 @@ def _scores(rank: Array, rows: int) -> Array:
     return np.array([centred, centred**2, (rank < tail).astype(float), (rank > 1 - tail).astype(float)])
 
 
-def wasserstein(reference: NumberProfile, current: NumberProfile) -> float:
+def wasserstein(reference: NumberProfile, current: NumberProfile, unit: float | None = None) -> float:
     """How far the values moved on average, in the reference's standard deviations; at least 0, noise taken off.
 
     The 1-Wasserstein distance from the bins: the area between both cumulated shares. Rows further out than three units
     beyond the outermost edge count as if they lay there, and where a few outliers carry the standard deviation (it is
     above three times what the interquartile range says), the range says the unit: one absurd price then neither makes
-    nor hides a change. What two samples of the pooled distribution are apart on average is taken off, in squares.
+    nor hides a change. `unit` is another one to tell it in. What two samples of the pooled distribution are apart on
+    average is taken off, in squares.
     """
-    unit = spread_unit(reference) or spread_unit(current) or abs(current.mean - reference.mean)
+    unit = unit or spread_unit(reference) or spread_unit(current) or abs(current.mean - reference.mean)
     if not unit or not isfinite(unit):
         return 0.0
     places = _places(reference, current, unit)
@@ -541,6 +563,13 @@ def _numbers_said(reference: NumberProfile, current: NumberProfile) -> str:
     if abs(current.mean - reference.mean) < 0.5 * unit * wasserstein(reference, current):
         return f"spread {_pair(reference.std, current.std)} ({mean})"
     return f"{_units(current.mean - reference.mean, unit)} sd ({mean})"
+
+
+def _shares_said(reference: NumberProfile, current: NumberProfile, moved: float) -> str:
+    mean = f"mean {_pair(reference.mean, current.mean)}"
+    if abs(current.mean - reference.mean) >= 0.5 * moved:
+        return mean
+    return f"spread {_pair(reference.std, current.std)} ({mean})"
 
 
 def _robustly_said(reference: NumberProfile, current: NumberProfile, unit: float) -> str:

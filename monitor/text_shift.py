@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Sparse: TypeAlias = "csr_matrix[Any]"
+Groups: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Of the reference's sample and of the current one: the number of each text's group."""
 
 LEAST_TEXTS = 4
 """Texts that must hold a word before it is looked at: rarer ones cannot tell two samples apart."""
@@ -153,12 +155,17 @@ def compare_texts(
     reference_sample: Sequence[str],
     current_sample: Sequence[str],
     settings: TextSettings = TextSettings(),
+    groups: Groups | None = None,
 ) -> TextShift:
     """Say whether two samples of texts speak the same language, and which words and rows show the difference.
 
     The samples (up to about 10,000 texts a side; the cost grows with their words) are tested by relabelling. Where the
     profiles counted more texts than the samples hold, their words are tested too, at half the level each. Missing texts
     are left out. A side without texts cannot differ: p = 1, effect 0. The same samples give the same answer, always.
+
+    `groups` say by numbers which texts of each sample belong together, as the products of one query do: whole groups
+    are then relabelled, and the samples alone are tested. Two sides' groups of one number have nothing to do with each
+    other.
 
     Source: Westfall and Young (1993) for the joint test; T. Knijnenburg et al., "Fewer permutations, more accurate
     p-values", Bioinformatics 25 (2009), for its tail.
@@ -168,14 +175,17 @@ def compare_texts(
     >>> [word.word for word in shift.words]
     ['coat', 'dress', 'thin', 'wool']
     """
-    shift = compare_samples(reference_sample, current_sample, settings)
-    if reference.rows <= shift.reference and current.rows <= shift.current:
+    shift = compare_samples(reference_sample, current_sample, settings, groups)
+    if groups is not None or (reference.rows <= shift.reference and current.rows <= shift.current):
         return shift
     return _with_counts(shift, reference, current, settings)
 
 
 def compare_samples(
-    reference: Sequence[str], current: Sequence[str], settings: TextSettings = TextSettings()
+    reference: Sequence[str],
+    current: Sequence[str],
+    settings: TextSettings = TextSettings(),
+    groups: Groups | None = None,
 ) -> TextShift:
     """The same for samples alone.
 
@@ -187,7 +197,8 @@ def compare_samples(
     if not before or not after:
         return _nothing(len(before), len(after), settings)
     pool = _pool(texts, len(before))
-    labels = _labels(texts, len(before), settings.permutations)
+    together = None if groups is None else _together(groups[0][before], groups[1][after])
+    labels = _labels(texts, len(before), settings.permutations, together)
     z = _standardised(pool, labels)
     topics = _topics(pool)
     topical = topics.weights @ z[topics.members]
@@ -253,17 +264,41 @@ def _fullest(counts: NDArray[np.int64], least: int, most: int) -> NDArray[np.int
     return enough[np.argsort(-counts[enough], kind="stable")[:most]]
 
 
-def _labels(texts: Sequence[str], reference: int, permutations: int) -> NDArray[np.float32]:
-    """(texts, 1 + permutations): 1 for the current texts; the first column as they are, the others relabelled."""
+def _labels(
+    texts: Sequence[str], reference: int, permutations: int, together: NDArray[np.int64] | None = None
+) -> NDArray[np.float32]:
+    """(texts, 1 + permutations): 1 for the current texts; the first column as they are, the others relabelled.
+
+    `together` (texts,) are numbers of groups, which are relabelled whole: the two sides are then as large as they were
+    but for part of a group.
+    """
     random = _random(texts)
     labels = np.zeros((len(texts), permutations + 1), np.float32)
     labels[reference:, 0] = 1
     smaller = min(reference, len(texts) - reference)
+    sizes = None if together is None else np.bincount(together)
     for column in range(1, permutations + 1):
-        labels[random.permutation(len(texts))[:smaller], column] = 1
+        if together is None or sizes is None:
+            labels[random.permutation(len(texts))[:smaller], column] = 1
+        else:
+            labels[:, column] = _drawn_whole(random.permutation(len(sizes)), sizes, smaller)[together]
     if smaller == reference:
         labels[:, 1:] = 1 - labels[:, 1:]
     return labels
+
+
+def _drawn_whole(order: NDArray[np.int64], sizes: NDArray[np.int64], wanted: int) -> NDArray[np.bool_]:
+    """(groups,) which groups are drawn, in the given order, so that they hold as nearly so many texts as may be."""
+    held = np.cumsum(sizes[order])
+    drawn = np.zeros(len(sizes), dtype=bool)
+    drawn[order[: 1 + int(np.argmin(np.abs(held - wanted)))]] = True
+    return drawn
+
+
+def _together(reference: NDArray[np.int64], current: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(texts,) the groups of both sides, numbered without gaps."""
+    pairs = np.concatenate([2 * reference, 2 * current + 1])
+    return np.unique(pairs, return_inverse=True)[1].astype(np.int64)
 
 
 def _random(texts: Sequence[str]) -> np.random.Generator:

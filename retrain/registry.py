@@ -222,15 +222,15 @@ class Registry:
                 "shopmon models promote.",
             ) from error
 
-    def lineage(self, model_id: str, task: str | None = None) -> pa.Table:
+    def lineage(self, model_id: str, task: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """Every row that stood before a model's training: where it comes from, which rules chose it, and its use.
 
-        Columns: text_hash, role, reasons, kind, batch, file, row, id, run_id, use. Raises ShopmonError if it is missing
-        or damaged, and as `get` does.
+        Columns: text_hash, role, reasons, kind, batch, file, row, id, run_id, use; or some of them. Raises ShopmonError
+        if it is missing or damaged, and as `get` does.
         """
         file = self.get(model_id, task).folder / LINEAGE
         try:
-            return pq.read_table(file, page_checksum_verification=True)
+            return pq.read_table(file, columns=columns, page_checksum_verification=True)
         except FileNotFoundError as error:
             raise ShopmonError(f"{file} is missing", advice=_RESTORE) from error
         except (OSError, pa.ArrowException) as error:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from monitor.retraining_set import Labelled
     from monitor.signals import Signal
 
+MASKED = "mlm"
+"""The task whose model reads single texts."""
 MOST_COLUMNS, MOST_SEGMENTS = 12, 5
 """Comparisons shown that drifted, of the whole batch and within segments; more are in result.json."""
 _INDENT = 6
@@ -57,6 +59,10 @@ def drift_lines(drift: DriftSection, width: int) -> Iterator[RenderableType]:
     for column in drift.columns:
         if column.sort == "date" and not column.tested and column.effect > 0 and column.segment is None:
             yield Text(f"  · {inert(column.column)}: {inert(column.said)}; told, not tested", "dim")
+    if drift.model and drift.model.rows:
+        yield Text(f"  · {_reading(drift.model, 'drift')}", "dim")
+    for note in drift.notes:
+        yield Text(f"  · {inert(note)}", "dim")
     yield from _concept(drift.concept)
 
 
@@ -129,8 +135,9 @@ def edge_case_lines(cases: EdgeCaseSection, width: int) -> Iterator[RenderableTy
     if cases.left_out:
         why = "[edge_cases] candidates bounds slow signals"
         yield Text(f"  · {cases.left_out:,} questions of a row left open: {why}", "dim")
-    if cases.model and cases.model.rows:
-        yield Text(f"  · {_reading(cases.model)}", "dim")
+    for reading in (cases.model, *cases.further_models):
+        if reading and reading.rows:
+            yield Text(f"  · {_reading(reading, 'edge_cases')}", "dim")
     if cases.skipped:
         names = ", ".join(map(inert, cases.skipped))
         yield Text(f"  · nothing to ask here for {names}", "dim", no_wrap=True, overflow="ellipsis")
@@ -138,11 +145,13 @@ def edge_case_lines(cases: EdgeCaseSection, width: int) -> Iterator[RenderableTy
         yield Text(shortened(f"  e.g. {_where(row)}: {value_text(row.value)}", width), "dim")
 
 
-def _reading(reading: ModelReading) -> str:
-    said = f"{inert(reading.model)} read {reading.read:,} of {rows_text(reading.rows)}"
+def _reading(reading: ModelReading, section: str) -> str:
+    """How much a model read, and by which section of the settings that is bounded."""
+    of, what = (rows_text(reading.rows), "texts") if reading.task == MASKED else (f"{reading.rows:,} pairs", "pairs")
+    said = f"{inert(reading.model)} read {reading.read:,} of {of}"
     if reading.texts_per_second is not None:
-        said += f", {reading.texts_per_second:,.0f} texts a second"
-    return said if reading.read == reading.rows else f"{said}: [edge_cases] model_rows bounds it"
+        said += f", {reading.texts_per_second:,.0f} {what} a second"
+    return said if reading.read == reading.rows else f"{said}: [{section}] model_rows bounds it"
 
 
 def _where(row: ExampleRow) -> str:

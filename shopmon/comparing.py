@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expectations.errors import ShopmonError
 from monitor.results import (
     Alarm,
     ConceptSection,
@@ -20,6 +18,7 @@ from monitor.results import (
     Measured,
     SelectionStatus,
 )
+from shopmon.champions import PairChampion, masked_champion, pair_champion
 from shopmon.project import Project
 from shopmon.reading import Reading
 from shopmon.references import FIT, reference_for, reference_from
@@ -32,11 +31,10 @@ if TYPE_CHECKING:
 
     from expectations.batch import Batch
     from monitor.drift import DriftSettings
-    from monitor.edge_cases import EdgeCases, EdgeCaseSettings
+    from monitor.edge_cases import EdgeCases
+    from monitor.pair_relation import PairColumns
     from monitor.profiles import Profile
     from monitor.reference import Reference
-    from retrain.model_signals import ModelSignals
-    from retrain.registry import Registered
 
 _HEARTBEAT = 0.2
 """Seconds at most from Ctrl-C until it is noticed."""
@@ -63,11 +61,13 @@ def beyond_rules(
     """
     concept = _concept(batch, request)
     reference = _reference(batch, request, project)
-    sides = _sides(batch, request, project, reference) if reference else None
+    settings = edge_case_settings(project)
+    pairs = pair_champion(batch.kind, settings, project, request, compares=reference is not None)
+    sides = _sides(batch, request, project, reference, pairs) if reference else None
     # Python compares the samples while DuckDB looks for rows to learn from: neither waits for the other.
     with ThreadPoolExecutor(1, thread_name_prefix="shopmon-compare") as beside:
         comparing = beside.submit(_compared, sides, batch, request, project, folder, run_id)
-        found = _selected(batch, request, project, reference)
+        found = _selected(batch, request, project, reference, pairs)
         while wait([comparing], timeout=_HEARTBEAT).not_done:  # woken now and then, to hear of Ctrl-C
             pass
         compared = comparing.result()
@@ -83,15 +83,20 @@ class _Sides:
     current: Profile | None
     """None where no good row is left."""
     settings: DriftSettings
+    between: PairColumns
+    """What queries and products are compared by."""
 
 
-def _sides(batch: Batch, request: Request, project: Project, reference: Reference) -> _Sides:
+def _sides(
+    batch: Batch, request: Request, project: Project, reference: Reference, pairs: PairChampion | None
+) -> _Sides:
+    from monitor.pair_relation import PairColumns, pair_columns
     from monitor.profiles import profile
 
     own = {own: role for role, own in batch.mapping.items()}
     settings = drift_settings(project, [own.get(name, name) for name in request.by])
     if batch.row_of(f"select count(*) from {FIT}") == (0,):
-        return _Sides(reference, None, settings)
+        return _Sides(reference, None, settings, PairColumns())
     request.progress("profiling the batch")
     current = profile(
         batch,
@@ -101,21 +106,31 @@ def _sides(batch: Batch, request: Request, project: Project, reference: Referenc
         relation=FIT,
         progress=request.progress,
     )
-    return _Sides(reference, current, settings)
+    asks = pairs.compared_by if pairs else None
+    between = pair_columns(reference.profile, current, asks, most=pairs.rows if pairs else 0)
+    return _Sides(reference, current, settings, between)
 
 
 def _compared(
     sides: _Sides | None, batch: Batch, request: Request, project: Project, folder: Path, run_id: str
 ) -> Compared:
+    from monitor.derived import with_derived
     from monitor.drift import compare_with
 
     if sides is None:
         return Compared(DriftSection())
     if sides.current is None:
         return Compared(DriftSection(reason="every row has a fault: none is left to compare"))
-    files = [part.found.name for part in batch.parts]
-    section = compare_with(sides.reference, sides.current, sides.settings, files=files, progress=request.progress)
-    spread = _spread(sides.reference.profile, sides.current, folder)
+    section = compare_with(
+        sides.reference,
+        sides.current,
+        sides.settings,
+        files=[part.found.name for part in batch.parts],
+        derived=sides.between.columns,
+        progress=request.progress,
+    )
+    section = replace(section, model=sides.between.model, notes=sides.between.notes)
+    spread = _spread(*with_derived(sides.reference.profile, sides.current, sides.between.columns), folder)
     section, measured = _with_evidently(section, sides.reference, sides.current, request, project, folder, run_id)
     return Compared(section, spread | measured)
 
@@ -197,63 +212,30 @@ def _with_evidently(
     return replace(section, columns=columns), {name: file.name for name, file in files.items() if file}
 
 
-def _selected(batch: Batch, request: Request, project: Project, reference: Reference | None) -> EdgeCases:
+def _selected(
+    batch: Batch, request: Request, project: Project, reference: Reference | None, pairs: PairChampion | None
+) -> EdgeCases:
     from monitor.edge_cases import select
+    from monitor.pair_signals import reader
     from monitor.retraining_set import RetrainingSet
+    from monitor.signals import RELEVANCE
 
     request.progress("selecting edge cases")
     settings = edge_case_settings(project)
-    champion = _champion(batch.kind, settings, project)
+    masked = masked_champion(batch.kind, settings, project, request)
     found = select(
         batch,
         settings,
         relation=FIT,
         reference=reference.profile if reference else None,
         known_hashes=RetrainingSet(project.retraining).known_hashes(batch.kind),
-        model_signals=None if champion is None else _reader(champion, settings, project, request),
+        model_signals=None if masked is None else masked.says,
+        readers={RELEVANCE: reader(pairs.of_batch, batch)} if pairs and pairs.in_rules else {},
         progress=request.progress,
     )
-    if champion is None or found.model is None:
+    if masked is None or found.model is None:
         return found
-    return replace(found, model=replace(found.model, model=champion.model_id))
-
-
-def _champion(kind: str, settings: EdgeCaseSettings, project: Project) -> Registered | None:
-    """The project's champion, if any rule asks what it says; None where there is none."""
-    from monitor.edge_cases import models_asked
-
-    if "mlm" not in models_asked(kind, settings):
-        return None
-    from retrain.registry import Registry
-
-    return Registry(project.models).champion("mlm")
-
-
-def _reader(
-    champion: Registered, settings: EdgeCaseSettings, project: Project, request: Request
-) -> Callable[[Sequence[str]], Mapping[str, np.ndarray]]:
-    """What the champion says of texts; it is loaded, and all that takes with it, when it is asked for the first time.
-
-    Asking raises ShopmonError for a champion that is damaged.
-    """
-
-    @cache
-    def loaded() -> ModelSignals:
-        request.progress(f"loading the model {champion.model_id}")
-        from retrain.loading import load_masked_lm
-        from retrain.model_signals import ModelSignals
-        from retrain.registry import Registry
-
-        try:
-            Registry(project.models).verify(champion)
-            return ModelSignals(load_masked_lm(champion.folder), settings.words, matching=settings.matching)
-        except ShopmonError as error:
-            raise ShopmonError(
-                f"the champion {champion.model_id} cannot be asked: {error.problem}",
-                advice="Go back to the one before it (shopmon models rollback), or check without it: --only-rules.",
-            ) from error
-
-    return lambda texts: loaded()(texts)
+    return replace(found, model=replace(found.model, model=masked.model_id))
 
 
 def _gathered(
@@ -289,6 +271,7 @@ def _gathered(
         looked_at=found.looked_at,
         left_out=found.left_out,
         model=found.model,
+        further_models=found.further_models,
         skipped=found.skipped,
         added=added.new,
         retraining_set_rows=added.total,
