@@ -67,7 +67,7 @@ def search_row(vectors: Vectors, queries: Vectors) -> str:
     while share < ENOUGH:
         search = partial(IndexFinder(index, exact, breadth, 0.0, 0, K).nearest, queries, K)
         found, index_took = timed(search)
-        share, breadth = recall(found, right), breadth * 2
+        share, breadth = recall(found, right), breadth * 3 // 2
     saved = (exact_took - index_took) / len(queries)
     pays = f"{build_took / saved:,.0f}" if saved > 0 else "never"
     times = [1e3 * one for one in (exact_took / len(queries), alone_took, index_took / len(queries))]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -32,6 +33,8 @@ _QUERIES, _ROWS = 128, 32_768
 """Queries and vectors that are multiplied at once: 16 MB of products."""
 _LINKS, _BREADTH = 32, 100
 """Neighbours of a vector in the graph (M), and how many are looked at to find them (efConstruction)."""
+_BROADER = 1.5
+"""By how much a search becomes broader where it has found too little."""
 _ADDED = 4_096
 """Vectors that are added to the graph at once, between two words of progress."""
 _EQUAL = 1e-6
@@ -184,14 +187,14 @@ def recall(found: Nearest, exact: Nearest) -> float:
 
 
 def _tuned(index: Any, exact: ExactFinder, sample: Vectors, k: int, wanted: float) -> Finder:
-    """The index, searched twice as broadly until enough is found; where that is the whole, the exact search."""
+    """The index, searched ever more broadly until enough is found; where that is the whole, the exact search."""
     right = exact.nearest(sample, k)
     breadth = k
     while breadth < index.ntotal:
         found = recall(_search(index, sample, k, breadth), right)
         if found >= wanted:
             return IndexFinder(index, exact, breadth, found, len(sample), k)
-        breadth *= 2
+        breadth = math.ceil(_BROADER * breadth)
     return exact
 
 

@@ -18,14 +18,14 @@ import pyarrow as pa
 
 from expectations.errors import ShopmonError
 from retrain.catalogue import Catalogue
-from retrain.classification_measures import ESCI, ESCI_GAINS, Floats, expected_gain
+from retrain.classification_measures import Floats, Ints, expected_gain
 from retrain.nearest import Finder
 from retrain.text_vectors import TextEncoder, Vectors
 
 PROBABILITY = "probability_"
 """What stands before a class in the name of its column."""
-_PAIRS = 2_000
-"""Pairs of query and product that the cross-encoder is given at once: it sorts them by length."""
+_AT_ONCE = 64
+"""Queries whose candidates are looked for at once."""
 _DIGITS = 6
 """Decimals that scores are told apart by: beyond them lies what other machines round otherwise."""
 
@@ -38,6 +38,9 @@ class Scoring(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def how(self) -> str: ...
 
     def probabilities(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Floats: ...
 
@@ -53,20 +56,6 @@ class Judge:
     def __post_init__(self) -> None:
         if missing := [label for label in self.scorer.classes if label not in self.gains]:
             raise ValueError(f"class {missing[0]!r} has no gain; there are {', '.join(self.gains)}")
-
-
-def gains_for(classes: Sequence[str], own: Mapping[str, float]) -> dict[str, float]:
-    """What finding each class is worth: as a training said itself, else as the Shopping Queries Dataset, else evenly.
-
-    >>> gains_for(("E", "S", "C", "I"), {}), gains_for(("good", "so-so", "bad"), {})
-    ({'E': 1.0, 'S': 0.1, 'C': 0.01, 'I': 0.0}, {'good': 1.0, 'so-so': 0.5, 'bad': 0.0})
-    """
-    if own:
-        return dict(own)
-    if set(classes) <= set(ESCI):
-        return {label: ESCI_GAINS[label] for label in classes}
-    last = max(len(classes) - 1, 1)
-    return {label: 1 - at / last for at, label in enumerate(classes)}
 
 
 @dataclass(frozen=True)
@@ -175,45 +164,44 @@ def ranked(
     """The best products of each query, some queries at a time, in the columns of `ranking_schema`.
 
     Rank 1 is the product of the highest expected gain; of equal ones the one that the bi-encoder finds closer, and then
-    the one whose text comes first: the order of neither file has a part in it. A catalogue of fewer products than asked
-    for gives all it has.
+    the one whose text comes first. The cross-encoder reads the candidates of one query at a time, in the order of their
+    texts: neither the order of the products nor the other queries have a part in an answer. A catalogue of fewer
+    products than asked for gives all it has.
     """
-    most = min(settings.candidates, len(shelf.catalogue))
-    at_once = max(1, _PAIRS // most)
-    for first in range(0, len(queries), at_once):
-        progress("ranking queries", first, len(queries))
-        yield _ranked_block(queries, slice(first, first + at_once), shelf, judge, most, settings.top)
+    schema = ranking_schema(judge.scorer.classes)
+    for first in range(0, len(queries), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        near = shelf.finder.nearest(shelf.encoder.vectors(queries.texts[some]), settings.candidates)
+        parts = []
+        for at, (rows, cosines) in enumerate(zip(near.rows, near.cosines, strict=True), first):
+            progress("ranking queries", at, len(queries))
+            parts.append(_ranked(queries, at, rows, cosines, shelf, judge, settings.top))
+        yield pa.concat_tables(parts).cast(schema).combine_chunks().to_batches()[0]
     progress("ranking queries", len(queries), len(queries))
 
 
-def _ranked_block(
-    queries: Queries, some: slice, shelf: Shelf, judge: Judge, candidates: int, top: int
-) -> pa.RecordBatch:
-    texts, ids = queries.texts[some], queries.ids[some]
-    near = shelf.finder.nearest(shelf.encoder.vectors(texts), candidates)
-    rows = shelf.catalogue.rows
-    read = rows.column("text").take(pa.array(near.rows.ravel())).to_pylist()
-    asked = [text for text in texts for _ in range(candidates)]
-    said = judge.scorer.probabilities(asked, read)
-    gain = expected_gain(said, judge.scorer.classes, judge.gains).reshape(near.rows.shape)
-    keys = (near.rows, -np.round(near.cosines, _DIGITS), -np.round(gain, _DIGITS))
-    best = np.lexsort(keys, axis=1)[:, :top]
-    of = np.arange(len(texts))[:, None]
-    shown = rows.take(pa.array(near.rows[of, best].ravel()))
-    chosen = said.reshape(*near.rows.shape, -1)[of, best].reshape(best.size, -1)
+def _ranked(queries: Queries, at: int, rows: Ints, cosines: Vectors, shelf: Shelf, judge: Judge, top: int) -> pa.Table:
+    """The best of a query's candidates, which are given by their rows in the catalogue and their cosines."""
+    alphabetical = np.argsort(rows)  # the catalogue is in the order of its texts
+    rows, cosines = rows[alphabetical], cosines[alphabetical]
+    read = shelf.catalogue.rows.take(pa.array(rows))
+    classes = judge.scorer.classes
+    said = judge.scorer.probabilities([queries.texts[at]] * len(rows), read.column("text").to_pylist())
+    gain = expected_gain(said, classes, judge.gains)
+    best = np.lexsort((rows, -np.round(cosines, _DIGITS), -np.round(gain, _DIGITS)))[:top]
+    shown = read.take(pa.array(best))
     columns = {
-        "query_id": [name for name in ids for _ in range(best.shape[1])],
-        "query": [text for text in texts for _ in range(best.shape[1])],
-        "rank": np.tile(np.arange(1, best.shape[1] + 1, dtype=np.int32), len(texts)),
+        "query_id": pa.array([queries.ids[at]] * len(best), pa.string()),
+        "query": [queries.texts[at]] * len(best),
+        "rank": np.arange(1, len(best) + 1),
         "product_id": shown.column("id"),
         "title": titles(shown),
-        "expected_gain": gain[of, best].ravel(),
-        "cosine": near.cosines[of, best].ravel().astype(np.float64),
+        "expected_gain": gain[best],
+        "cosine": cosines[best].astype(np.float64),
         **{name: shown.column(name) for name in ("file", "row", "same_text")},
-        **{f"{PROBABILITY}{label}": chosen[:, at] for at, label in enumerate(judge.scorer.classes)},
+        **{f"{PROBABILITY}{label}": said[best, number] for number, label in enumerate(classes)},
     }
-    schema = ranking_schema(judge.scorer.classes)
-    return pa.table(columns).select(schema.names).cast(schema).combine_chunks().to_batches()[0]
+    return pa.table(columns).select(ranking_schema(classes).names)
 
 
 def titles(products: pa.Table) -> list[str]:

@@ -101,10 +101,11 @@ def text_vectors(
         rows[known] = vectors[at[known]]
         missing &= ~known
     asked = np.flatnonzero(missing)
-    first = asked[np.unique(keys[asked], return_index=True)[1]]  # a text that comes twice is asked once
+    _, index, place = np.unique(keys[asked], return_index=True, return_inverse=True)
+    first = asked[index]  # a text that comes twice is asked once
     order = first[np.argsort([len(texts[n]) for n in first], kind="stable")]  # alike in length: less padding
     _encode(texts, keys, rows, order, _Store(encoder, folder, probe), progress)
-    rows[asked] = rows[order[np.argsort(keys[order])][np.searchsorted(np.sort(keys[order]), keys[asked])]]
+    rows[asked] = rows[first[place]]
     said = hashlib.sha256(f"{encoder.name}\n".encode() + np.round(probe, 3).tobytes() + keys.tobytes())
     return TextVectors(rows, said.hexdigest(), len(order))
 

@@ -30,6 +30,8 @@ class Answer:
 
     model: str
     """Id of the cross-encoder."""
+    computed: str
+    """With what it computes, in a few words."""
     encoder: str
     """Name of the bi-encoder that found the candidates."""
     product_text: tuple[str, ...]

@@ -107,6 +107,7 @@ def rank(
     classes = used.judge.scorer.classes
     answer = Ranked(
         model=used.model_id,
+        computed=used.judge.scorer.how,
         encoder=encode.name,
         classes=classes,
         gains=dict(used.judge.gains),

@@ -45,7 +45,8 @@ def ranked_shown(found: Ranked, *, width: int, here: Path) -> Group:
     ]
     lines.append(_labelled("Ranked", " among ".join(" ".join(one) for one in facts) + f", {duration(found.seconds)}"))
     gains = ", ".join(f"{inert(label)} {gain:g}" for label, gain in found.gains.items())
-    lines.append(_labelled("Model", f"{inert(found.model)}; gains: {gains}"))
+    lines.append(_labelled("Model", f"{inert(found.model)}, {found.computed}"))
+    lines.append(_labelled("Gains", gains))
     lines.extend(_how(found))
     if found.more_queries:
         lines.append(_labelled("Not shown", f"{found.more_queries:,} more queries: --out FILE answers them all"))
@@ -65,7 +66,7 @@ def substitutes_shown(found: SubstitutesFound, *, width: int, here: Path) -> Gro
     said = f"{found.pairs:,} of {found.pairs_read:,} pairs of {found.products:,} products{asked}"
     lines.append(_labelled("Substitutes", f"{said}, {duration(found.seconds)}"))
     lines.append(_labelled("Threshold", _threshold(found)))
-    lines.append(_labelled("Model", inert(found.model)))
+    lines.append(_labelled("Model", f"{inert(found.model)}, {found.computed}"))
     lines.extend(_how(found))
     if found.table is not None and found.pairs > MOST_PAIRS:
         lines.append(_labelled("Not shown", f"{found.pairs - MOST_PAIRS:,} more pairs: --out FILE holds them all"))

@@ -35,7 +35,7 @@ def relevance_model(
 
     Raises ShopmonError where there is none, with what to do, and for one that is damaged.
     """
-    from retrain.ranking import Judge, gains_for
+    from retrain.ranking import Judge
     from retrain.records import from_document
     from retrain.registry import Registry
     from retrain.scorer import load_scorer
@@ -50,17 +50,25 @@ def relevance_model(
     progress(f"loading the model {found.model_id}")
     registry.verify(found)
     result = from_document(found.document)
-    read, training = _part(result.settings, "pairs"), _part(result.settings, "training")
-    scorer = load_scorer(found.folder, max_length=training.get("max_length"))
-    gains = gains_for(scorer.classes, _part(result.settings, "gains"))
+    read = _part(result.settings, "pairs")
+    scorer = load_scorer(found.folder)
     try:
-        judge = Judge(scorer, gains)
+        judge = Judge(scorer, _gains(scorer.classes, _part(result.settings, "gains")))
     except ValueError as error:
         raise ShopmonError(
             f"the model {found.model_id} cannot rank: {error}",
             advice="Train one whose gains name every class: [retrain.relevance.gains].",
         ) from error
     return RelevanceModel(found.model_id, judge, tuple(read.get("product_text") or ("title",)), result.substitutes)
+
+
+def _gains(classes: tuple[str, ...], own: Mapping[str, Any]) -> Mapping[str, float]:
+    """What showing a product of each class is worth: what the gate asked by. Raises ValueError for gains of others."""
+    from retrain.pairs import PairSettings
+    from retrain.relevance import RelevanceSettings
+
+    settings = RelevanceSettings(pairs=PairSettings(classes=classes), gains=own)
+    return dict(next(iter(settings.all_gains.values())))
 
 
 def _part(settings: Mapping[str, object], name: str) -> Mapping[str, Any]:

@@ -112,6 +112,7 @@ def substitutes(
     pairs = find_substitutes(shelf, used.judge.scorer, how, of=rows, progress=counted(progress))
     answer = SubstitutesFound(
         model=used.model_id,
+        computed=used.judge.scorer.how,
         encoder=encode.name,
         label=how.label,
         threshold=chosen.value,

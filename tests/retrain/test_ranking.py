@@ -16,7 +16,7 @@ from retrain import ranking as module
 from retrain.catalogue import SCHEMA, catalogue_of
 from retrain.classification_measures import ESCI, ESCI_GAINS
 from retrain.nearest import ExactFinder
-from retrain.ranking import Judge, RankSettings, Shelf, gains_for, queries_of, ranked, ranking_schema
+from retrain.ranking import Judge, RankSettings, Shelf, queries_of, ranked, ranking_schema
 from retrain.text_vectors import TextEncoder
 
 TITLES = [
@@ -36,7 +36,7 @@ def encode(texts):
 class Knowing:
     """Stands in for a cross-encoder that has learnt well: it counts the words that both texts have."""
 
-    classes = ESCI
+    classes, how = ESCI, "by counting"
 
     def __init__(self):
         self.read = []
@@ -118,7 +118,7 @@ def test_only_candidates_are_read(monkeypatch):
 def test_queries_in_blocks_get_the_same_answer(monkeypatch):
     queries = [*TITLES, "lamp", "sock"]
     whole = answer(queries)
-    monkeypatch.setattr(module, "_PAIRS", 40)
+    monkeypatch.setattr(module, "_AT_ONCE", 2)
     told = []
     judge = Judge(Knowing(), ESCI_GAINS)
     parts = list(
@@ -134,7 +134,7 @@ def test_queries_in_blocks_get_the_same_answer(monkeypatch):
 
 
 def test_of_equal_gains_the_one_that_lies_closer_comes_first():
-    flat = SimpleNamespace(classes=ESCI, probabilities=lambda texts, pairs: np.full((len(texts), 4), 0.25))
+    flat = SimpleNamespace(classes=ESCI, how="", probabilities=lambda texts, pairs: np.full((len(texts), 4), 0.25))
     found = answer(["red lamp"], scorer=flat, top=16)
     cosines = [round(one, 6) for one in found.column("cosine").to_pylist()]
     assert cosines == sorted(cosines, reverse=True)
@@ -160,13 +160,6 @@ def test_queries_stand_once_and_blank_ones_are_told():
 def test_nothing_to_look_for_is_refused(texts, told):
     with pytest.raises(ShopmonError, match=told):
         queries_of(texts)
-
-
-def test_gains_are_the_training_s_own_or_the_data_set_s_or_even():
-    assert gains_for(ESCI, {}) == dict(ESCI_GAINS)
-    assert gains_for(("E", "I"), {}) == {"E": 1.0, "I": 0.0}
-    assert gains_for(ESCI, {"E": 3.0, "S": 2.0, "C": 1.0, "I": 0.0})["E"] == 3.0
-    assert gains_for(("a", "b", "c"), {}) == {"a": 1.0, "b": 0.5, "c": 0.0}
 
 
 def test_a_class_without_a_gain_is_refused():

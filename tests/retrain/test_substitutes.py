@@ -36,7 +36,7 @@ def encode(texts):
 class Knowing:
     """Stands in for a cross-encoder: the same letter is a substitute, less so where the query has the larger digit."""
 
-    classes = ("E", "S")
+    classes, how = ("E", "S"), "by the letter"
 
     def __init__(self):
         self.read = []

@@ -166,6 +166,7 @@ def test_a_query_is_answered_with_the_best_products_and_how_they_were_found(shop
     assert (found.queries, found.products, found.search, found.files) == (1, 18, "exact", (str(file),))
     assert (found.classes, found.gains) == (("E", "S", "I"), {"E": 1.0, "S": 0.5, "I": 0.0})
     assert found.model == shopmon.models(shop).champion("relevance").model_id
+    assert "on cpu" in found.computed
     rows = found.table.to_pylist()
     assert [row["rank"] for row in rows] == [1, 2, 3]
     for row in rows:
@@ -210,6 +211,17 @@ def test_a_file_of_queries_is_answered_whole(shop):
         for rank in (1, 2, 3)
     ]
     assert len(found.document()["ranking"]) == 9
+
+
+def test_neither_other_queries_nor_the_order_of_the_files_have_a_part_in_an_answer(shop):
+    products = pq.read_table(shop.folder / "products.parquet")
+    turned = products.take(list(range(products.num_rows))[::-1])
+    alone = shopmon.rank(products, "Nike shoes", project=shop).table.to_pylist()
+    among = shopmon.rank(turned, ["road", "Puma hats", "Nike shoes"], project=shop).table.to_pylist()
+    among = [row for row in among if row["query"] == "Nike shoes"]
+    assert [row["product_id"] for row in alone] == [row["product_id"] for row in among]
+    for name in ("expected_gain", "probability_E", "probability_S", "probability_I"):
+        assert [row[name] for row in alone] == pytest.approx([row[name] for row in among], abs=1e-9)
 
 
 def test_tables_in_memory_and_other_names_are_taken(shop):
@@ -396,7 +408,7 @@ def test_the_command_ranks_on_a_terminal(typed):
     assert lines[1].split() == ["gain", "E", "S", "I", "cosine", "id", "product"]
     assert [line.split()[0] for line in lines[2:4]] == ["1", "2"]
     assert "2 queries among 18 products" in out
-    assert "gains: E 1, S 0.5, I 0" in out
+    assert "Gains       E 1, S 0.5, I 0" in out
     assert "search: exact" in out
 
 
