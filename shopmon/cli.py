@@ -425,10 +425,10 @@ Examples:
 )
 def signals(as_json: AsJson = False) -> int:
     """List what the formula of an edge-case rule may name, and what each signal says of a row."""
-    from monitor.signals import MODEL_SIGNALS, SIGNALS
+    from monitor.signals import ASKING, SIGNALS
     from shopmon.change_summary import signals_table
 
-    found = [*SIGNALS.values(), *MODEL_SIGNALS.values()]
+    found = [*SIGNALS.values(), *ASKING.values()]
     if as_json:
         said = [{"name": signal.name, "is": signal.holds.value, "says": signal.says} for signal in found]
         write_document(json.dumps(said, ensure_ascii=False, indent=2))

@@ -175,7 +175,7 @@ class EdgeCaseSettings(_Section):
     Half a second, a tenth of a check of a million rows; each thousand more takes 0.1 s, and memory for their texts.
     """
     model_rows: Annotated[int, Field(ge=1)] = 500
-    """Rows that a model reads in one check at most, beside `candidates`: it is dear, some 30 a second on a CPU."""
+    """Rows that each model reads in one check at most, beside `candidates`: it is dear, some 30 a second on a CPU."""
     unwanted_above: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Probability (0–1) of unwanted words above which the rule `unwanted_fill_in` chooses a row: five times what the
     gate lets a model say."""

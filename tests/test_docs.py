@@ -41,7 +41,7 @@ from monitor.retraining_set import LABELS, ROWS, RetrainingSet
 from monitor.reviews import ROLES, Verdict
 from monitor.runs import RunStore
 from monitor.shift_tests import ShiftSettings
-from monitor.signals import MODEL_SIGNALS, SIGNALS, Words
+from monitor.signals import ASKING, SIGNALS, Words
 from monitor.text_shift import TextSettings, compare_texts
 from retrain.settings import Prompts
 from shopmon.cli import app
@@ -432,9 +432,9 @@ def test_the_page_says_how_much_a_profile_keeps() -> None:
 
 def test_the_page_lists_exactly_the_signals() -> None:
     told = [[plain(cell) for cell in cells] for cells in table(section(EDGE_CASES, "## Signals"))]
-    known = [*SIGNALS.values(), *MODEL_SIGNALS.values()]
+    known = [*SIGNALS.values(), *ASKING.values()]
     assert told == [[signal.name, signal.holds.value, signal.says] for signal in known]
-    assert len(MODEL_SIGNALS) == 4, "the page speaks of the last four"
+    assert next(iter(ASKING)) == "model_confidence", "the page says that from there on they ask a model"
 
 
 def test_the_page_lists_the_roles_in_their_order() -> None:
@@ -451,8 +451,9 @@ def test_the_page_lists_the_default_rules() -> None:
         rule = known[plain(cells[0])]
         assert (plain(cells[2]), cells[3]) == (rule.role.value, f"{rule.at_most:,}" if rule.at_most else "all")
         assert not cells[1].startswith("`") or plain(cells[1]) == rule.when
-    only_of_reviews = set(default_rules("reviews")) - set(default_rules("products"))
-    assert only_of_reviews == {plain(cells[0]) for cells in told if cells[4] == "reviews"}
+    for kind in ("reviews", "relevance"):
+        only_of_this = set(default_rules(kind)) - set(default_rules("products"))
+        assert only_of_this == {plain(cells[0]) for cells in told if cells[4].partition(",")[0] == kind}
 
 
 @pytest.mark.parametrize("cells", list(table(section(EDGE_CASES, "## The formula").rpartition("What could")[2])))
@@ -502,7 +503,7 @@ def toml_blocks() -> list[str]:
 def test_the_settings_on_the_pages_are_understood(block) -> None:
     settings = Settings.model_validate(tomllib.loads(block))
     rules = {name: Rule(rule.when, Role(rule.role), rule.at_most) for name, rule in settings.edge_cases.rules.items()}
-    known = [signal for page in (SIGNALS, MODEL_SIGNALS) for signal in page]
+    known = [*SIGNALS, *ASKING]
     columns = {role.name for kind in KINDS for role in kind.roles}
     for formula in parse_rules(rules).values():
         assert set(formula.names) <= {*known, *columns}
