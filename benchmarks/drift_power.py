@@ -1,4 +1,5 @@
-"""How often does a check alarm for nothing, and which shifts does it find? Columns here, texts in drift_power_text.py.
+"""How often does a check alarm for nothing, and which shifts does it find? Columns here, texts in drift_power_text.py,
+queries with their products in drift_power_pairs.py.
 
     python benchmarks/drift_power.py                     # 200 repeats; Evidently beside shopmon on some of them
     python benchmarks/drift_power.py --full              # 1,000 repeats
@@ -410,7 +411,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=200, help="pairs of samples for each world and size")
     parser.add_argument("--peer-repeats", type=int, default=50, help="of these, how many the others see; they are slow")
-    parser.add_argument("--part", choices=("columns", "texts", "all"), default="all", help="what to replay (all)")
+    parser.add_argument("--part", choices=("columns", "texts", "pairs", "all"), default="all", help="what to replay (all)")
     parser.add_argument("--full", action="store_true", help="1,000 repeats, and 200 for the others")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-evidently", action="store_true")
@@ -427,9 +428,13 @@ def main() -> None:
     options = arguments()
     if options.as_nannyml:
         return be_nannyml(options.as_nannyml)
-    if options.part != "texts":
+    if options.part in ("columns", "all"):
         columns(options)
-    if options.part != "columns":
+    if options.part in ("pairs", "all"):
+        import drift_power_pairs
+
+        drift_power_pairs.report(min(options.repeats, 200), (1_000, 5_000), options.seed)
+    if options.part in ("texts", "all"):
         import drift_power_text  # here, since a Python that has nannyml need not have what it stands on
 
         drift_power_text.report(drift_power_text.cells(), options.repeats, min(options.peer_repeats, options.repeats))
