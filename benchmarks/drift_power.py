@@ -411,7 +411,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=200, help="pairs of samples for each world and size")
     parser.add_argument("--peer-repeats", type=int, default=50, help="of these, how many the others see; they are slow")
-    parser.add_argument("--part", choices=("columns", "texts", "pairs", "all"), default="all", help="what to replay (all)")
+    parser.add_argument(
+        "--part", choices=("columns", "texts", "pairs", "all"), default="all", help="what to replay (all)"
+    )
     parser.add_argument("--full", action="store_true", help="1,000 repeats, and 200 for the others")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-evidently", action="store_true")
