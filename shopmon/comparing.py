@@ -24,6 +24,7 @@ from shopmon.reading import Reading
 from shopmon.references import FIT, reference_for, reference_from
 from shopmon.request import Request
 from shopmon.rooms import drift_settings, edge_case_settings, evidently_settings
+from shopmon.topics import topic_readers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -223,6 +224,9 @@ def _selected(
     request.progress("selecting edge cases")
     settings = edge_case_settings(project)
     masked = masked_champion(batch.kind, settings, project, request)
+    readers = dict(topic_readers(batch.kind, settings, project, request.progress))
+    if pairs and pairs.in_rules:
+        readers[RELEVANCE] = reader(pairs.of_batch, batch)
     found = select(
         batch,
         settings,
@@ -230,7 +234,7 @@ def _selected(
         reference=reference.profile if reference else None,
         known_hashes=RetrainingSet(project.retraining).known_hashes(batch.kind),
         model_signals=None if masked is None else masked.says,
-        readers={RELEVANCE: reader(pairs.of_batch, batch)} if pairs and pairs.in_rules else {},
+        readers=readers,
         progress=request.progress,
     )
     if masked is None or found.model is None:
