@@ -73,7 +73,8 @@ def tfidf_regression(train: Texts, labels: Ints, asked: Texts, classes: int, wei
         shared = [] if rows.pairs is None else [csr_matrix(_shared_words(rows.texts, rows.pairs))]
         return hstack([*apart, *shared]).tocsr()
 
-    return _regression(_Known(features(train), labels, train.texts), features(asked), classes, weighting)
+    # As strong as scikit-learn has it: chosen by the loss, it is simpler and ranks worse.
+    return _regression(_Known(features(train), labels, train.texts), features(asked), classes, weighting, _USUAL)
 
 
 def _shared_words(texts: Sequence[str], pairs: Sequence[str]) -> Floats:
@@ -120,15 +121,18 @@ class _Known:
     """(rows,) what must not be both learnt from and chosen by: queries, where there are pairs."""
 
 
-def _regression(known: _Known, asked: Any, classes: int, weighting: Weighting) -> Floats:
-    """(rows, classes) what a regression says that has learnt from all rows, as simple as those kept aside want it."""
+def _regression(known: _Known, asked: Any, classes: int, weighting: Weighting, strength: float | None = None) -> Floats:
+    """(rows, classes) what a regression says that has learnt from all rows.
+
+    Without a strength it is as simple as those rows want it that are kept aside while it is chosen.
+    """
     there = np.unique(known.labels)
     said = np.zeros((asked.shape[0], classes))
     if len(there) == 1:
         said[:, there[0]] = 1.0
         return said
     weights = np.asarray(class_weights(np.bincount(known.labels, minlength=classes).tolist(), weighting))
-    model = _fitted(known.features, known.labels, weights, _strength(known, weights))
+    model = _fitted(known.features, known.labels, weights, strength or _strength(known, weights))
     said[:, there] = model.predict_proba(asked)
     return said
 
