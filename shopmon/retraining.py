@@ -67,7 +67,7 @@ def retrain(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     retrain(task="prices", project=Project(Path(folder)))
     Traceback (most recent call last):
-    expectations.errors.ShopmonError: shopmon cannot train 'nli' yet; it can train mlm, relevance, ...
+    expectations.errors.ShopmonError: there is no task 'prices'; shopmon can train mlm, relevance, ...
     """
     given = {name: value for name, value in locals().items() if name != "progress"}
     request = TrainingRequest(**given) if progress is None else TrainingRequest(**given, progress=progress)
