@@ -371,6 +371,8 @@ class TrainingProgress:
     loss: float | None = None
     tokens_per_second: float | None = None
     seconds_left: float | None = None
+    unit: str = "step"
+    """What is counted, where it is no step of a training: "row"."""
 
 
 @dataclass(frozen=True, kw_only=True)

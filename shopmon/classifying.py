@@ -241,7 +241,7 @@ def _each(source: _Source, rows: RowLabels, write: Callable[[pa.RecordBatch], No
         def told(done: int, of: int, before: int = rows.rows, here: int = len(some.texts)) -> None:
             ready = before + round(here * done / of) if of else before
             left = (time.perf_counter() - began) * (of_all - ready) / ready if ready else None
-            progress(_doing("classifying rows", ready, of_all, left))
+            progress(_doing("classifying", ready, of_all, left))
 
         write(rows.label(some, progress=told))
     if rows.blank == rows.rows:
@@ -265,4 +265,4 @@ def _parts(source: _Source, most: int) -> Iterator[Rows]:
 def _doing(what: str, step: int = 0, steps: int = 0, left: float | None = None) -> TrainingProgress:
     from retrain.results import TrainingProgress
 
-    return TrainingProgress(what, step, steps, seconds_left=left)
+    return TrainingProgress(what, step, steps, seconds_left=left, unit="row")

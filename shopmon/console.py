@@ -141,8 +141,10 @@ def training_line(now: TrainingProgress) -> str:
     >>> from retrain.results import TrainingProgress
     >>> training_line(TrainingProgress("training", 40, 300, 2.3149, 12345.6, 80.4))
     'training: step 40 of 300, loss 2.315, 12,346 tokens/s, 1:20 left'
+    >>> training_line(TrainingProgress("classifying", 12_000, 1_000_000, seconds_left=8_000, unit="row"))
+    'classifying: row 12,000 of 1,000,000, 2:13:20 left'
     """
-    step = f"step {now.step:,} of {now.steps:,}" if now.steps else ""
+    step = f"{now.unit} {now.step:,} of {now.steps:,}" if now.steps else ""
     return ": ".join(filter(None, (one_line(now.doing), ", ".join(filter(None, (step, *_facts(now)))))))
 
 

@@ -241,7 +241,7 @@ def test_blocks_do_not_change_the_answer(shop, monkeypatch):
     parts = classify(shop, progress=told.append).table
     assert parts.drop(["file", *parts.column_names[4:]]).equals(whole.drop(["file", *whole.column_names[4:]]))
     np.testing.assert_allclose(parts.column("score").to_pandas(), whole.column("score").to_pandas(), atol=1e-5)
-    rows = [now for now in told if now.doing == "classifying rows"]
+    rows = [now for now in told if now.doing == "classifying"]
     assert [now.step for now in rows][-1] == 7
     assert all(now.steps == 7 for now in rows)
     assert rows[-1].seconds_left == 0
