@@ -342,7 +342,7 @@ class Serving:
 
     @property
     def accuracy_lost(self) -> float:
-        """By how much (0–1) accuracy is lower than torch's; below 0 where it is higher, 0 where nothing was measured."""
+        """By how much (0–1) accuracy is lower than torch's; below 0 where it is higher, 0 where not measured."""
         if not self.measured:
             return 0.0
         return self.measured[ServingFormat.TORCH].accuracy - self.measured[self.format].accuracy
