@@ -63,8 +63,8 @@ def copy_postgresql_table(
     with ScratchParquet(scratch, schema, progress) as out:
         driver: Any = connection.connection.driver_connection
         with driver.cursor() as cursor, cursor.copy(_copy_sql(columns, table).encode()) as copy:
-            for rows in _blocks(copy):
-                reader.take(out, rows)
+            for block in _blocks(copy):
+                reader.take(out, block)
         return out.written(notes)
 
 
@@ -151,18 +151,33 @@ def _case(whens: Iterator[str]) -> str:
 # --- rows -----------------------------------------------------------------------------------------------------------
 
 
-def _blocks(copy: Any) -> Iterator[list[bytes]]:
-    """The rows as the server wrote them, so many at a time; each of its messages is one row."""
-    rows: list[bytes] = []
-    size = 0
+@dataclass(frozen=True)
+class _Block:
+    """Rows as the server wrote them."""
+
+    written: bytearray
+    ends: list[int]
+    """Where each row ends."""
+
+    def halves(self) -> tuple[_Block, _Block]:
+        middle = len(self.ends) // 2
+        end = self.ends[middle - 1]
+        second = [other - end for other in self.ends[middle:]]
+        return _Block(self.written[:end], self.ends[:middle]), _Block(self.written[end:], second)
+
+
+def _blocks(copy: Any) -> Iterator[_Block]:
+    """The rows, so many at a time; each of the server's messages is one row."""
+    block = _Block(bytearray(), [])
     for row in copy:
-        rows.append(row)
-        size += len(row)
-        if size >= BLOCK or len(rows) >= ROW_GROUP_ROWS:
-            yield rows
-            rows, size = [], 0
-    if rows:
-        yield rows
+        # Not kept as objects of their own: making and joining a million of them costs as much as parsing them.
+        block.written.extend(row)
+        block.ends.append(len(block.written))
+        if block.ends[-1] >= BLOCK or len(block.ends) >= ROW_GROUP_ROWS:
+            yield block
+            block = _Block(bytearray(), [])
+    if block.ends:
+        yield block
 
 
 class _Reader:
@@ -174,27 +189,27 @@ class _Reader:
         if any(column.unfit for column in columns):
             self._types += [pa.int32(), pa.string()]
 
-    def take(self, out: ScratchParquet, rows: Sequence[bytes]) -> None:
+    def take(self, out: ScratchParquet, block: _Block) -> None:
         """Add the rows of a block, and reject those that cannot be read."""
+        rows = len(block.ends)
         try:
-            arrays = self._parsed(b"".join(rows), self._types)
+            arrays = self._parsed(block.written, self._types)
         except pa.ArrowInvalid as error:  # as of a row that holds no UTF-8: all others of the block can be read
-            if len(rows) == 1:
-                self._reject(out, bytes(rows[0]), error)
-                return
-            middle = len(rows) // 2
-            self.take(out, rows[:middle])
-            self.take(out, rows[middle:])
+            if rows == 1:
+                self._reject(out, bytes(block.written), error)
+            else:
+                for half in block.halves():
+                    self.take(out, half)
             return
         first = out.rows + out.rejected_rows + 1
-        numbers = pa.array(np.arange(first, first + len(rows), dtype=np.int64))
+        numbers = pa.array(np.arange(first, first + rows, dtype=np.int64))
         values = arrays[: len(self._columns)]
-        if len(arrays) > len(values) and arrays[-2].null_count < len(rows):
+        if len(arrays) > len(values) and arrays[-2].null_count < rows:
             numbers, values = self._without_unfit(out, numbers, values, *arrays[-2:])
         if len(numbers):
             out.add(numbers, [_decoded(array, column) for array, column in zip(values, self._columns, strict=True)])
 
-    def _parsed(self, written: bytes, types: Sequence[pa.DataType]) -> list[pa.Array]:
+    def _parsed(self, written: bytes | bytearray, types: Sequence[pa.DataType]) -> list[pa.Array]:
         names = [str(number) for number in range(len(types))]
         read = pa.csv.read_csv(
             pa.BufferReader(written),
