@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from expectations.columns import FILE, ROW, Column
+from expectations.columns import ADDRESS, FILE, FILE_OF, ROW, ROW_OF, Column
 from expectations.plans import CrossRowPlan, missing, value
 from expectations.row_rules import Asked, skipped_rows
 from expectations.sql import all_of
@@ -17,21 +18,38 @@ def key(column: Column) -> str:
     return value(column)
 
 
-def failing_rows(keys: Sequence[str], where: str, *, suspicious: str, failing: str) -> str:
+@dataclass(frozen=True)
+class Failing:
+    """What makes rows of one group fail, both as SQL over rows with their address and their key."""
+
+    suspicious: str
+    """A condition on a group of 64-bit hashes; true wherever rows fail, and elsewhere hardly ever."""
+    groups: str
+    """What is asked of a group of `k` for good, behind `select k`; it may name `address`, and `v` if there is one."""
+    rows: str = "true"
+    """Which rows of such a group fail."""
+
+
+EVERY_COPY = Failing("count(*) > 1", "from narrow group by k having count(*) > 1")
+LATER_COPIES = Failing(
+    "count(*) > 1", ", min(address) as first from narrow group by k having count(*) > 1", "address > first"
+)
+
+
+def failing_rows(keys: Sequence[str], where: str, failing: Failing, also: str | None = None) -> str:
     """SQL: the addresses of rows that fail within the group of rows that share their keys.
 
-    The first scan groups 64-bit hashes, which stay small and spill; the second reads the few candidates whole and
-    settles them exactly, so that two texts with one hash are never confused.
+    The first scan groups 64-bit hashes, which stay small and spill; the second settles the few candidates by 128 bits
+    of MD5, so that two texts with one hash are not confused. No text is held: rows are grouped and joined by numbers,
+    which spill, too. `also` is SQL of a further value, `v` in the groups.
     """
     hashed = f"hash({', '.join(keys)})"
-    candidates = f"select {hashed} from batch where {where} group by {hashed} having {suspicious}"
-    return (
-        f"select {FILE}, {ROW} from batch where {where} and {hashed} in ({candidates}) "
-        f"qualify {_settled(failing, keys)}"
-    )
+    candidates = f"select {hashed} from batch where {where} group by {hashed} having {failing.suspicious}"
+    narrow = _narrow(keys, f"batch where {where} and {hashed} in ({candidates})", also)
+    return f"with narrow as materialized ({narrow}) {_settled(failing)}"
 
 
-def coarsely_failing_rows(keys: Sequence[str], where: str, coarse: str, *, failing: str) -> str:
+def coarsely_failing_rows(keys: Sequence[str], where: str, coarse: str, failing: Failing) -> str:
     """SQL: as `failing_rows`, for keys so costly that a coarser number is computed first, once, and kept.
 
     `coarse` is SQL: the same number for rows of the same keys, and null for rows that are not compared.
@@ -39,21 +57,34 @@ def coarsely_failing_rows(keys: Sequence[str], where: str, coarse: str, *, faili
     return (
         f"with coarse as materialized (select {FILE}, {ROW}, {coarse} as number from batch where {where}), "
         "again as (select number from coarse group by number having count(*) > 1), "
-        f"candidates as (select {FILE}, {ROW} from coarse semi join again using (number)) "
-        f"select {FILE}, {ROW} from batch semi join candidates using ({FILE}, {ROW}) "
-        f"qualify {_settled(failing, keys)}"
+        f"candidates as (select {FILE}, {ROW} from coarse semi join again using (number)), "
+        f"narrow as materialized ({_narrow(keys, f'batch semi join candidates using ({FILE}, {ROW})')}) "
+        f"{_settled(failing)}"
     )
 
 
-def _settled(failing: str, keys: Sequence[str]) -> str:
-    return failing.format(keys=", ".join(keys), address=f"{FILE}, {ROW}")
+def _narrow(keys: Sequence[str], chosen: str, also: str | None = None) -> str:
+    """SQL: the address of each row as one number, with numbers that stand for its keys and its further value."""
+    further = f", {_strong([also])} as v" if also else ""
+    return f"select {ADDRESS} as address, {_strong(keys)} as k{further} from {chosen}"
+
+
+def _strong(keys: Sequence[str]) -> str:
+    """SQL: 128 bits of MD5, the same for the same keys."""
+    if len(keys) == 1:
+        return f"md5_number(({keys[0]})::varchar)"
+    each = " || ".join(f"coalesce(md5(({one})::varchar), '-')" for one in keys)
+    return f"md5_number({each})"
+
+
+def _settled(failing: Failing) -> str:
+    return f"select {FILE_OF}, {ROW_OF} from narrow join (select k {failing.groups}) using (k) where {failing.rows}"
 
 
 def every_copy(asked: Asked, keys: Sequence[str], skipped: str, shown: tuple[Column, ...]) -> CrossRowPlan:
     """The rows whose keys stand in another row as well."""
     where = all_of([asked.considered, f"not ({skipped})"])
-    query = failing_rows(keys, where, suspicious="count(*) > 1", failing="count(*) over (partition by {keys}) > 1")
-    return CrossRowPlan(asked.considered, skipped, query, shown)
+    return CrossRowPlan(asked.considered, skipped, failing_rows(keys, where, EVERY_COPY), shown)
 
 
 def later_copies(
@@ -62,11 +93,10 @@ def later_copies(
 ) -> CrossRowPlan:  # fmt: skip
     """The rows whose keys stand in an earlier row; `also` narrows which rows are compared at all."""
     where = all_of([asked.considered, f"not ({skipped})", also])
-    later = "row_number() over (partition by {keys} order by {address}) > 1"
     if coarse is None:
-        query = failing_rows(keys, where, suspicious="count(*) > 1", failing=later)
+        query = failing_rows(keys, where, LATER_COPIES)
     else:
-        query = coarsely_failing_rows(keys, where, coarse, failing=later)
+        query = coarsely_failing_rows(keys, where, coarse, LATER_COPIES)
     return CrossRowPlan(asked.considered, skipped, query, shown)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from expectations.columns import Column
-from expectations.cross_row_rules import failing_rows, key, later_copies
+from expectations.cross_row_rules import Failing, failing_rows, key, later_copies
 from expectations.kinds import Holds
 from expectations.learned_norms import (
     MOST_CATEGORIES,
@@ -139,12 +139,10 @@ def _determined(asked: Asked) -> CrossRowPlan:
     *determining, last = columns = asked.columns()
     skipped = " or ".join(f"({missing(column)})" for column in columns)
     where = all_of([asked.considered, f"not ({skipped})"])
-    query = failing_rows(
-        [key(column) for column in determining],
-        where,
-        suspicious=f"min(hash({key(last)})) <> max(hash({key(last)}))",
-        failing=f"min({key(last)}) over (partition by {{keys}}) <> max({key(last)}) over (partition by {{keys}})",
+    differs = Failing(
+        f"min(hash({key(last)})) <> max(hash({key(last)}))", "from narrow group by k having min(v) <> max(v)"
     )
+    query = failing_rows([key(column) for column in determining], where, differs, key(last))
     return CrossRowPlan(asked.considered, skipped, query, tuple(columns))
 
 

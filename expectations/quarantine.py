@@ -12,7 +12,7 @@ from expectations.batch import Batch
 from expectations.columns import FILE, ROW
 from expectations.errors import BatchError
 from expectations.scan import own_columns_sql
-from expectations.sql import quoted
+from expectations.sql import Bound, quoted
 
 UNREADABLE = "unreadable"
 """The id under which records that could not be read stand beside the rules."""
@@ -49,10 +49,12 @@ def write_quarantine(batch: Batch, path: Path, ids: Mapping[int, str], broken: C
     rows = batch.row_of("select count(*) from breaking")[0] + batch.unreadable
     if rows == 0:
         return Quarantine(None, 0, 0)
-    _name(batch, ids, broken)
-    batch.rows_of(f"create table quarantine as {_breaking_sql()}")
-    batch.rows_of(f"copy ({_everything_sql(batch)}) to {_path(path)} (format parquet, compression zstd)")
-    return Quarantine(path, rows, batch.row_of("select count(*) from quarantine where tolerated")[0])
+    bound = Bound()
+    tolerated = f"not list_has_any(rules, {bound.to(sorted(broken))}::integer[])"
+    _name_sources(batch)
+    everything = _everything_sql(batch, bound.to(_by_number(ids)), tolerated)
+    batch.rows_of(f"copy ({everything}) to {_path(path)} (format parquet, compression zstd)", bound)
+    return Quarantine(path, rows, batch.row_of(f"select count(*) from breaking where {tolerated}", bound)[0])
 
 
 def check_writable(batch: Batch, path: Path) -> None:
@@ -82,7 +84,8 @@ def write_good(batch: Batch, path: Path) -> None:
 
 def _count_good(batch: Batch) -> None:
     """Rows of the relation less those that break a rule must be those that break none; addresses must be unique."""
-    breaking, distinct = batch.row_of(f"select count(*), count(distinct ({FILE}, {ROW})) from breaking")
+    (breaking,) = batch.row_of("select count(*) from breaking")
+    (distinct,) = batch.row_of(f"select count(*) from (select distinct {FILE}, {ROW} from breaking)")
     addresses = f"(select {FILE}, {ROW} from batch)"
     (good,) = batch.row_of(f"select count(*) from {addresses} anti join breaking using ({FILE}, {ROW})")
     if breaking != distinct or good + breaking + batch.unreadable != batch.rows:
@@ -91,33 +94,26 @@ def _count_good(batch: Batch) -> None:
         )
 
 
-def _name(batch: Batch, ids: Mapping[int, str], broken: Collection[int]) -> None:
-    batch.rows_of("create table rule_names (number integer, id varchar, broken boolean)")
-    if ids:
-        batch.connection.executemany(
-            "insert into rule_names values ($1, $2, $3)",
-            [(number, name, number in broken) for number, name in ids.items()],
-        )
+def _by_number(ids: Mapping[int, str]) -> list[str]:
+    """The ids, each at the place of its number."""
+    return [ids.get(number, "") for number in range(max(ids, default=-1) + 1)]
+
+
+def _name_sources(batch: Batch) -> None:
     sources = [(index, part.found.name) for index, part in enumerate(batch.parts)]
     batch.rows_of("create table source_names (file integer, name varchar)")
     batch.connection.executemany("insert into source_names values ($1, $2)", sources)
 
 
-def _breaking_sql() -> str:
-    return (
-        f"select {FILE}, {ROW}, list(n.id order by n.number) as rules, not bool_or(n.broken) as tolerated "
-        f"from (select {FILE}, {ROW}, unnest(rules) as number from breaking) join rule_names n using (number) "
-        f"group by {FILE}, {ROW}"
-    )
-
-
-def _everything_sql(batch: Batch) -> str:
+def _everything_sql(batch: Batch, ids: str, tolerated: str) -> str:
+    """SQL: every failing row and every unreadable record; `ids` names the list of the rules' ids."""
     own = ", ".join(f"b.{column.sql} as {quoted(_free(column.name))}" for column in batch.own_columns)
     nothing = ", ".join(f"null as {quoted(_free(column.name))}" for column in batch.own_columns)
     return (
-        f"select s.name as shopmon_file, q.{ROW} as shopmon_row, q.rules as shopmon_rules, "
-        f"q.tolerated as shopmon_tolerated, null::varchar as shopmon_reason, null::blob as shopmon_raw, {own} "
-        f"from quarantine q join breaking b using ({FILE}, {ROW}) join source_names s on s.file = q.{FILE} "
+        f"select s.name as shopmon_file, b.{ROW} as shopmon_row, "
+        f"list_transform(b.rules, lambda rule: ({ids}::varchar[])[rule + 1]) as shopmon_rules, "
+        f"{tolerated} as shopmon_tolerated, null::varchar as shopmon_reason, null::blob as shopmon_raw, {own} "
+        f"from breaking b join source_names s on s.file = b.{FILE} "
         f"union all select s.name, u.row, ['{UNREADABLE}'], false, u.reason, u.raw, {nothing} "
         "from unreadable u join source_names s using (file) order by shopmon_file, shopmon_row"
     )

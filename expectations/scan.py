@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from expectations.batch import Batch
-from expectations.columns import FILE, ROW, Column
+from expectations.columns import ADDRESS, FILE, FILE_OF, ROW, ROW_OF, Column
 from expectations.plans import CrossRowPlan, Plan, RowPlan, ValuePlan
 from expectations.sql import Bound, all_of, any_of, quoted
 
@@ -16,6 +16,8 @@ SAMPLES = 20
 """Failing rows given as examples for each rule; Great Expectations' own default."""
 _AT_ONCE = 400
 """Aggregates in one statement: batches with thousands of columns are counted in several."""
+_BITS = 62
+"""Rules whose flags one number holds."""
 _HELD = re.compile(r"\(not \(([cr]\d+) is null\)\)")
 _ASCII = re.compile(r"\b([cr]\d+)_ascii\b")
 
@@ -163,21 +165,33 @@ def _find_breaking(
         if isinstance(plan, RowPlan) and plan.broken != "false"
     }
     kept = dict.fromkeys([c.sql for c in batch.own_columns] + [c.sql for columns in shown.values() for c in columns])
-    flagged = batch.row_of("select count(*) from flagged") != (0,)
-    source = f"(select b.*, f.rules as flags from {_source(conditions.values())} b left join " if flagged else ""
-    joined = (
-        f"{source} (select {FILE}, {ROW}, list(rule) as rules from flagged group by all) f using ({FILE}, {ROW}))"
-        if flagged
-        else _source(conditions.values())
-    )
-    breaks = any_of([*conditions.values(), *(["flags is not null"] if flagged else [])])
-    rules = ", ".join(f"case when {condition} then {number} end" for number, condition in conditions.items())
-    own = f"list_filter([{rules}]::integer[], lambda rule: rule is not null)"
-    all_rules = f"list_sort(list_concat({own}, coalesce(flags, [])))" if flagged else own
-    columns = ", ".join([FILE, ROW, f"{all_rules} as rules", *kept])
+    flagged = [number for (number,) in batch.rows_of("select distinct rule from flagged order by rule")]
+    source = _source(conditions.values())
+    if flagged:
+        source = f"(select * from {source} left join ({_flags_sql(flagged)}) using ({FILE}, {ROW}))"
+    breaks = any_of([*conditions.values(), *(["flags_0 is not null"] if flagged else [])])
+    broken = {**conditions, **{number: _flag(place) for place, number in enumerate(flagged)}}
+    rules = ", ".join(f"case when {broken[number]} then {number} end" for number in sorted(broken))
+    listed = f"list_filter([{rules}]::integer[], lambda rule: rule is not null)"
+    columns = ", ".join([FILE, ROW, f"{listed} as rules", *kept])
     # Kept before they are asked which rules they break: from few full chunks, Python is asked a few times only.
-    found = f"with found as materialized (select * from {joined} where {breaks})"
-    batch.rows_of(f"create table breaking as {found} select {columns} from found", bound)
+    # A table of its own spills; what one statement materialises does not where memory is short.
+    batch.rows_of(f"create table found as select * from {source} where {breaks}", bound)
+    batch.rows_of(f"create table breaking as select {columns} from found", bound)
+    batch.rows_of("drop table found")
+
+
+def _flags_sql(rules: Sequence[int]) -> str:
+    """SQL: of each flagged row, a bit for each of these rules: numbers spill where lists would fill the memory."""
+    blocks = (rules[begin : begin + _BITS] for begin in range(0, len(rules), _BITS))
+    bits = (" ".join(f"when {number} then {1 << place}" for place, number in enumerate(block)) for block in blocks)
+    masks = ", ".join(f"bit_or(case rule {cases} else 0 end::bigint) as flags_{i}" for i, cases in enumerate(bits))
+    return f"select {FILE}, {ROW}, {masks} from flagged group by {FILE}, {ROW}"
+
+
+def _flag(place: int) -> str:
+    """SQL: whether the rule at that place among the flagged ones is broken."""
+    return f"flags_{place // _BITS} & {1 << place % _BITS} <> 0"
 
 
 def _source(conditions: Iterable[str]) -> str:
@@ -192,9 +206,9 @@ def _source(conditions: Iterable[str]) -> str:
 def _samples(batch: Batch, shown: Mapping[int, Sequence[Column]]) -> dict[int, tuple[Sample, ...]]:
     """The first failing rows of each rule, in the order of files and rows."""
     batch.rows_of(
-        f"create table samples as select rule, {FILE}, {ROW} from "
-        f"(select unnest(rules) as rule, {FILE}, {ROW} from breaking) "
-        f"qualify row_number() over (partition by rule order by {FILE}, {ROW}) <= {SAMPLES}"
+        f"create table samples as select rule, {FILE_OF} as {FILE}, {ROW_OF} as {ROW} from "
+        f"(select rule, unnest(min(address, {SAMPLES})) as address from "
+        f"(select unnest(rules) as rule, {ADDRESS} as address from breaking) group by rule)"
     )
     names = dict.fromkeys(column.sql for columns in shown.values() for column in columns)
     selected = ", ".join([f"s.rule, {FILE}, {ROW}", *(f"b.{name}" for name in names)])
