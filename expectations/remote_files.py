@@ -106,6 +106,51 @@ def fetch_remote(
         raise
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A file elsewhere, of which only its entry in the listing was looked at."""
+
+    address: str = field(repr=False)
+    """By which it alone can be fetched; it may hold secrets."""
+    name: str
+    """As a person is shown it."""
+    size: int | None
+    """Bytes; None where that is not known before."""
+    version: str
+    """Another one whenever the file is; empty where the place tells nothing of the kind."""
+
+
+def list_remote(address: str, wanted: Wanted[Any]) -> list[Seen]:
+    """The file, the files of the folder, or the files that a glob matches, in their order; none is fetched.
+
+    Raises BatchError, without secrets, where the place cannot be looked at, and for a chain of addresses with several
+    files, which have no addresses of their own.
+    """
+    place = _Place(address)
+    try:
+        place.open()
+        members = place.members(wanted)
+        if len(members) == 1 and members[0].name == display_name(address):
+            return [Seen(address, members[0].name, members[0].size, _version(members[0], place.system))]
+        if "::" in address:
+            raise BatchError(
+                f"{display_name(address)} names {len(members):,} files at once",
+                advice="Name them one by one, or copy them to a folder first.",
+            )
+        return [Seen(place.system.unstrip_protocol(m.path), m.name, m.size, _version(m, place.system)) for m in members]
+    except Exception as error:
+        raise explained(error, address, place.system) from None
+
+
+def _version(member: _Member, system: Any) -> str:
+    """What the place tells of a file's version: its ETag, a number, or else when it was changed."""
+    info = member.info or system.info(member.path)
+    for name in ("ETag", "etag", "md5Hash", "generation", "LastModified", "last_commit", "mtime", "updated", "created"):
+        if info.get(name):
+            return f"{name} {info[name]}"
+    return ""
+
+
 # --- which files ----------------------------------------------------------------------------------------------------
 
 

@@ -133,20 +133,34 @@ def fingerprint(found: Found) -> str:
 
 
 def _find(address: str | Path, scratch: Path, progress: Callable[[str], None]) -> Iterator[Found]:
+    text = checked_address(address)
+    if is_database(text):
+        return iter([_database(text)])
+    if is_remote(text):
+        return _remote(text, scratch, progress)
+    return _local(without_file_protocol(text))
+
+
+def checked_address(address: str | Path) -> str:
+    """An address as text. Raises BatchError for one that is empty, or holds what no path can."""
     text = os.fspath(address)
     if not text.strip():
         raise BatchError("an empty address was given", advice="Give a file, a folder, a glob or a URL.")
     if "\0" in text:
         raise BatchError(f"{text!r} is no path: it holds a NUL character")
-    if is_database(text):
-        return iter([_database(text)])
+    return text
+
+
+def is_remote(text: str) -> bool:
+    """Whether an address is one of fsspec's, and not a path here; its chains look like zip://new.csv::s3://bucket/a."""
     if re.match(r"(file|local)://", text):
-        return _local(re.sub(r"^(file|local)://(localhost(?=/))?", "", text))
-    if re.match(r"[A-Za-z][\w+.-]*://", text) or (
-        "::" in text and "://" in text
-    ):  # fsspec chains look like zip://new.csv::s3://bucket/new.zip
-        return _remote(text, scratch, progress)
-    return _local(text)
+        return False
+    return bool(re.match(r"[A-Za-z][\w+.-]*://", text)) or ("::" in text and "://" in text)
+
+
+def without_file_protocol(text: str) -> str:
+    """The path of a `file://` address; other text as it is."""
+    return re.sub(r"^(file|local)://(localhost(?=/))?", "", text)
 
 
 def _database(address: str) -> Found:
@@ -163,33 +177,47 @@ def _database(address: str) -> Found:
 
 
 def _local(text: str) -> Iterator[Found]:
-    path = Path(text).expanduser()
+    paths = local_paths(text)
     try:
-        if path.is_dir():
-            return _all(_files_below(path), f"the folder {text}")
-        if os.path.lexists(path) or not glob.has_magic(text):
-            return iter([_recognise(path, str(path))])
-        return _all(_files_matching(path), f"{text!r} matches files, and")
+        return iter([_recognise(path, str(path)) for path in paths])
     except PermissionError as error:
         raise _not_permitted(error.filename or text) from error
     except OSError as error:
         raise BatchError(f"{text} cannot be read: {error.strerror or error}") from error
 
 
-def _all(paths: list[Path], where: str) -> Iterator[Found]:
-    """Recognise the data files among the files of a folder or glob; the other files are left alone."""
+def local_paths(text: str) -> list[Path]:
+    """The data files of a folder or glob, sorted, or the one file that is named; none is opened.
+
+    Raises BatchError where there are none, or a folder may not be looked into.
+    """
+    path = Path(text).expanduser()
+    try:
+        if path.is_dir():
+            return _data_files(_files_below(path), f"the folder {text}")
+        if os.path.lexists(path) or not glob.has_magic(text):
+            return [path]
+        return _data_files(_files_matching(path), f"{text!r} matches files, and")
+    except PermissionError as error:
+        raise _not_permitted(error.filename or text) from error
+    except OSError as error:
+        raise BatchError(f"{text} cannot be read: {error.strerror or error}") from error
+
+
+def _data_files(paths: list[Path], where: str) -> list[Path]:
+    """The data files among the files of a folder or glob; the other files are left alone."""
     data = [path for path in paths if _is_data_name(path.name)]
     if not data:
         names = ", ".join(path.name for path in paths[:5]) or "nothing"
         raise BatchError(f"{where} holds no data files; it has {names}", advice=f"Expected are {_READABLE}.")
     for path in sorted(set(paths) - set(data)):
         log.info("%s is no data file and is left out", path)
-    return iter([_recognise(path, str(path)) for path in data])
+    return data
 
 
 def _is_data_name(name: str) -> bool:
     # A README.txt beside the data must not become a part of it; a .txt that is meant is named by itself.
-    return _format_of(name) is not None and not name.lower().endswith((".txt", ".txt.gz"))
+    return format_of(name) is not None and not name.lower().endswith((".txt", ".txt.gz"))
 
 
 def _files_below(folder: Path) -> list[Path]:
@@ -237,7 +265,8 @@ def _not_permitted(path: object) -> BatchError:
 # --- what a file is -------------------------------------------------------------------------------------------------
 
 
-def _format_of(name: str) -> Format | None:
+def format_of(name: str) -> Format | None:
+    """The format that a file's name tells; None where it tells none."""
     path = PurePosixPath(name.lower())
     if path.suffix != ".gz":
         return _EXTENSIONS.get(path.suffix)
@@ -260,7 +289,7 @@ def _recognise(path: Path, name: str) -> Found:
             head = file.read(4096)
     except PermissionError as error:
         raise _not_permitted(name) from error
-    kind = _format_of(path.name) or _format_by_magic(head)
+    kind = format_of(path.name) or _format_by_magic(head)
     if kind is None:
         raise BatchError(
             f"{name} is {_described(head)}, and its name tells no format", advice=f"Expected are {_READABLE}."
@@ -347,6 +376,9 @@ def _check_one_family(found: Sequence[Found]) -> None:
 
 
 def _remote(address: str, scratch: Path, progress: Callable[[str], None]) -> Iterator[Found]:
-    wanted = Wanted(is_data=_is_data_name, expected=_READABLE, recognise=_recognise)
-    arrived = fetch_remote(address, wanted, scratch, progress)
+    arrived = fetch_remote(address, WANTED, scratch, progress)
     return (replace(one.file, sha256=one.sha256) for one in arrived)
+
+
+WANTED = Wanted(is_data=_is_data_name, expected=_READABLE, recognise=_recognise)
+"""Which files of an address elsewhere are data."""
