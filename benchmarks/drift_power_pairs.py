@@ -118,9 +118,12 @@ def made_up(seed: int, queries: int = 8_000) -> pa.Table:
         [f"{a}{b}{c}" for a in "bdfklmnprst" for b in "aeiou" for c in ("n", "rt", "sk", "mble", "x", "do")]
     )
     chances = 1 / np.arange(2, len(words) + 2)
-    rows = []
-    for _ in range(queries):
+    rows, known = [], set()
+    while len(known) < queries:
         asked = rng.choice(words, rng.integers(1, 5), replace=False, p=chances / chances.sum())
+        if tuple(asked) in known:
+            continue
+        known.add(tuple(asked))
         for label in rng.choice(["E", "S", "I"], rng.integers(1, 13), p=[0.5, 0.3, 0.2]):
             kept = {"E": len(asked), "S": len(asked) // 2, "I": 0}[label]
             others = rng.choice(words, 6, replace=False, p=chances / chances.sum())

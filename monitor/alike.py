@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from monitor.profiles import Profile, Sort
 
-FEW = 10
-"""Groups below which nothing is known of how alike their rows are: each group then counts as one row."""
+FEW = 20
+"""Groups of equal size, or what unequal ones are worth, below which nothing is known of how alike their rows are."""
 _MOST = 50
 """Categories that are looked at for likeness, the most frequent ones."""
 _BY = {"relevance": "query"}
@@ -58,8 +58,8 @@ def design_effect(scores: NDArray[np.float64], groups: Groups) -> float:
     """How many rows tell as much as one row that is independent of all others; 1 or more, and finite.
 
     `scores` (n, d) are numbers of which means are compared. The variance of a mean, given that whole groups are drawn,
-    is held against that of n independent rows; the largest of the d counts. Of fewer than ten groups each counts as a
-    single row.
+    is held against that of n independent rows; the largest of the d counts. Where there are few groups, or one of them
+    holds a large part of the rows, rows of a group are taken for copies of each other.
 
     Sources: L. Kish, Survey Sampling (1965), chapter 5; J. N. K. Rao, A. J. Scott, JASA 76 (1981), who divide
     chi-square by it.
@@ -72,13 +72,15 @@ def design_effect(scores: NDArray[np.float64], groups: Groups) -> float:
     sizes = sizes[sizes > 0]
     if not len(groups) or len(sizes) == len(groups):
         return 1.0
-    if len(sizes) < FEW:
-        return float((sizes**2).sum() / sizes.sum())
+    copies = float((sizes**2).sum() / len(groups))
+    of_equal_size = len(groups) / copies
+    if of_equal_size < FEW:
+        return copies
     centred = scores - scores.mean(axis=0)
     spread = (centred**2).sum(axis=0)
     sums = np.array([np.bincount(groups, weights=column) for column in centred.T])
     varies = spread > 1e-9 * len(scores)
-    between = (sums**2).sum(axis=1)[varies] * len(sizes) / (len(sizes) - 1)
+    between = (sums**2).sum(axis=1)[varies] * of_equal_size / (of_equal_size - 1)
     return float(max(1.0, (between / spread[varies]).max(initial=1.0)))
 
 
