@@ -279,7 +279,7 @@ def test_an_id_is_new_for_each_training(empty, told):
     [
         ({"task": "nil"}, "there is no task 'nil'; shopmon can train mlm, relevance, sentiment, category, nli"),
         ({"task": "relevance", "recipe": "plain"}, "recipe belongs to the task mlm, and relevance was asked for"),
-        ({"split": "hash"}, "split belongs to the task relevance or sentiment or category or nli, and mlm was asked for"),
+        ({"split": "hash"}, "split belongs to the task relevance or sentiment or category or nli"),
         ({"task": "relevance", "preset": "mine"}, "preset is 'mine', and must be one of liyuan, esci-ce"),
         ({"task": "category", "preset": "liyuan"}, "preset is 'liyuan', and must be one of batched, aws"),
         ({"task": "nli", "preset": "aws"}, "preset is 'aws', and must be one of run_glue"),
