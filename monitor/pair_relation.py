@@ -23,7 +23,7 @@ from monitor.results import ModelReading
 from monitor.signals import RELEVANCE, Row
 from monitor.words import incidence
 
-QUERY, PRODUCT = "query", "product_text"
+KIND, QUERY, PRODUCT = "relevance", "query", "product_text"
 SHARED_WORDS = "query ~ product_text: shared words"
 CLASS, GAIN, AGREES = "relevance model: class", "relevance model: expected gain", "relevance model: agrees with label"
 FEWEST = 20
@@ -74,7 +74,8 @@ def pair_columns(
     `asks` ask a relevance model of the reference's pairs and of the batch's, of at most `most` of each side: those
     drawn first from which it did not learn. What it says of pairs that it learnt from is better than of any other.
     """
-    if not all(name in profile.columns for name in (QUERY, PRODUCT) for profile in (before, now)):
+    sides = (before, now)
+    if not all(p.kind == KIND and name in p.columns for name in (QUERY, PRODUCT) for p in sides):
         return PairColumns()
     words = Derived(SHARED_WORDS, Sort.NUMBER, _words_shared(before), _words_shared(now), shows=(QUERY, PRODUCT))
     if asks is None or most < 1:

@@ -230,7 +230,7 @@ def _compare_numbers(where: _Where, reference: NumberProfile, current: NumberPro
         effect = abs(_quantile(current, 0.5) - _quantile(reference, 0.5))
     else:
         sides = replace(reference, counts=before), replace(current, counts=now)
-        effect = wasserstein(*sides, unit=1.0 if where.shares else None)
+        effect = wasserstein(*sides, shares=where.shares)
     said = _shares_said(reference, current, effect) if where.shares else _SPOKEN[where.sort](reference, current)
     return where.told(test, p, (effect, unit, floor), said, rows)
 
@@ -294,16 +294,17 @@ def _scores(rank: Array, rows: float) -> Array:
     return np.array([centred, centred**2, (rank < tail).astype(float), (rank > 1 - tail).astype(float)])
 
 
-def wasserstein(reference: NumberProfile, current: NumberProfile, unit: float | None = None) -> float:
+def wasserstein(reference: NumberProfile, current: NumberProfile, *, shares: bool = False) -> float:
     """How far the values moved on average, in the reference's standard deviations; at least 0, noise taken off.
 
     The 1-Wasserstein distance from the bins: the area between both cumulated shares. Rows further out than three units
     beyond the outermost edge count as if they lay there, and where a few outliers carry the standard deviation (it is
     above three times what the interquartile range says), the range says the unit: one absurd price then neither makes
-    nor hides a change. `unit` is another one to tell it in. What two samples of the pooled distribution are apart on
-    average is taken off, in squares.
+    nor hides a change. What two samples of the pooled distribution are apart on average is taken off, in squares.
+
+    Of `shares` it is told as it is. Between two edges lies none of them, as most are of few words, or near 0 and 1.
     """
-    unit = unit or spread_unit(reference) or spread_unit(current) or abs(current.mean - reference.mean)
+    unit = 1.0 if shares else _unit(reference, current)
     if not unit or not isfinite(unit):
         return 0.0
     places = _places(reference, current, unit)
@@ -312,8 +313,12 @@ def wasserstein(reference: NumberProfile, current: NumberProfile, unit: float | 
     together = (before * n + now * m) / (n + m)
     uncertain = np.maximum(together * (1 - together), 0)  # the last share is 1, but for rounding
     by_chance = np.sqrt(2 / np.pi * uncertain * (1 / n + 1 / m))  # mean of a normal's absolute value
-    area, noise = _area(places, np.abs(before - now)), _area(places, by_chance)
+    area, noise = (_area(places, heights, steps=shares) for heights in (np.abs(before - now), by_chance))
     return area * sqrt(1 - (noise / area) ** 2) if area > noise else 0.0  # squares of either may be too large
+
+
+def _unit(reference: NumberProfile, current: NumberProfile) -> float:
+    return spread_unit(reference) or spread_unit(current) or abs(current.mean - reference.mean)
 
 
 def spread_unit(profile: NumberProfile) -> float:
@@ -334,8 +339,10 @@ def _places(reference: NumberProfile, current: NumberProfile, unit: float) -> Ar
     return np.concatenate([[low], edges, [high]]) / unit
 
 
-def _area(places: Array, heights: Array) -> float:
-    """Under the line through the heights at the edges, 0 at both ends."""
+def _area(places: Array, heights: Array, *, steps: bool = False) -> float:
+    """Under the line through the heights at the edges, 0 at both ends; or under steps, each from one edge to the next."""
+    if steps:
+        return float(np.concatenate([[0.0], heights[:-1]]) @ np.diff(places))
     return float(np.trapezoid(np.concatenate([[0.0], heights[:-1], [0.0]]), places))
 
 

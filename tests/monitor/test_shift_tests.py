@@ -484,3 +484,44 @@ def test_profiles_that_do_not_fit_are_refused():
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ShiftSettings(**wrong)
+
+
+# --- rows that are alike, and numbers that are shares -----------------------------------------------------------------
+
+
+def test_copies_of_rows_are_as_sure_as_the_rows_by_themselves():
+    rng = np.random.default_rng(1)
+    before, now = normal(rng, 400), normal(rng, 400) + 0.3
+    once, thrice = two(before, now), two(np.repeat(before, 3), np.repeat(now, 3))
+    plain = compare("x", Sort.NUMBER, *once)[0]
+    alike = compare("x", Sort.NUMBER, *thrice, alike=(3.0, 3.0))[0]
+    assert alike.p_value == pytest.approx(plain.p_value, rel=1e-6)
+    assert alike.effect == pytest.approx(plain.effect, rel=0.02)
+    assert (plain.reference, alike.reference) == (400, 1200), "the rows themselves are told"
+    of_kinds = categories({"a": 60, "b": 40}), categories({"a": 40, "b": 60})
+    of_copies = categories({"a": 180, "b": 120}), categories({"a": 120, "b": 180})
+    assert compare("x", Sort.CATEGORY, *of_copies, alike=(3.0, 3.0))[0].p_value == pytest.approx(
+        compare("x", Sort.CATEGORY, *of_kinds)[0].p_value
+    )
+    missing = categories({"a": 90}, missing=30), categories({"a": 60}, missing=60)
+    assert compare("x", Sort.CATEGORY, *missing, alike=(3.0, 3.0))[1].p_value == pytest.approx(fisher(10, 40, 20, 40))
+
+
+@given(st.floats(1.0, 50.0), st.floats(1.0, 50.0), st.integers(1, 6))
+def test_equal_numbers_do_not_differ_however_much_alike_they_are(one, other, values):
+    sides = two(np.repeat(np.arange(values), 50.0 / values).astype(float), np.arange(values).astype(float))
+    same = two(np.tile(np.arange(values), 20).astype(float), np.tile(np.arange(values), 20).astype(float))
+    assert compare("x", Sort.NUMBER, *same, alike=(one, other))[0].p_value == pytest.approx(1.0)
+    assert 0 <= compare("x", Sort.NUMBER, *sides, alike=(one, other))[0].effect < 10
+
+
+def test_shares_are_told_as_they_are():
+    rng = np.random.default_rng(2)
+    before = np.where(rng.random(2000) < 0.5, 0.001, 0.999)
+    now = np.where(rng.random(2000) < 0.4, 0.001, 0.999)
+    told = compare("x", Sort.NUMBER, *two(before, now), shares=True)[0]
+    assert (told.effect_name, told.floor) == ("Wasserstein", 0.02)
+    assert told.effect == pytest.approx(abs(now.mean() - before.mean()), abs=0.02)
+    assert told.said.startswith("mean 0.")
+    wider = compare("x", Sort.NUMBER, *two(np.full(2000, 0.5) + rng.normal(0, 0.01, 2000), now), shares=True)[0]
+    assert wider.said.startswith("spread 0.0")

@@ -21,6 +21,7 @@ from expectations.kinds import KINDS, Holds
 from monitor.formula import names_of, parse
 from monitor.profiles import WORD_BUCKETS, NumberProfile, Profile, Sort, TextProfile
 from monitor.signals import (
+    ASKING,
     MODEL_SIGNALS,
     SIGNALS,
     Asked,
@@ -319,9 +320,9 @@ def test_a_signal_that_is_a_formula_speaks_of_signals(name, asked):
     assert all(signal_named(part, asked) is not None for part in formula.names)
 
 
-@pytest.mark.parametrize("name", [*SIGNALS, *MODEL_SIGNALS])
+@pytest.mark.parametrize("name", [*SIGNALS, *ASKING])
 def test_every_signal_says_what_it_is_and_comes_from_one_place(name):
-    signal = (SIGNALS | MODEL_SIGNALS)[name]
+    signal = (SIGNALS | ASKING)[name]
     assert signal.name == name
     assert signal.says.endswith(".")
     assert sum(source is not None for source in (signal.sql, signal.formula, signal.compute)) == 1

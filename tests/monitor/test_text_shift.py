@@ -186,3 +186,42 @@ def test_any_texts_give_a_probability_and_a_share(before, after):
     assert 0 < shift.p_value <= 1
     assert 0 <= shift.effect <= 1
     assert all(0 <= row < len(after) for row in shift.typical)
+
+
+# --- texts that belong together -------------------------------------------------------------------------------------
+
+
+def clusters(random, n, each=8):
+    """Texts of groups that have words of their own, as the products of one query have; and the groups."""
+    own = [random.choice(400, 3, replace=False) for _ in range(n)]
+    texts = [" ".join(f"w{word}" for word in (*words, *random.choice(400, 3))) for words in own for _ in range(each)]
+    return texts, np.repeat(np.arange(n), each)
+
+
+def test_texts_that_belong_together_are_no_more_evidence_than_one():
+    alone, together = [], []
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        (before, was), (now, is_now) = clusters(random, 60), clusters(random, 60)
+        settings = TextSettings(permutations=99)
+        alone.append(compare_samples(before, now, settings).p_value)
+        together.append(compare_samples(before, now, settings, (was, is_now)).p_value)
+    assert np.mean(np.array(alone) <= 0.05) > 0.9, "each text for itself alarms for nothing"
+    assert np.mean(np.array(together) <= 0.05) <= 0.2
+
+
+def test_a_topic_in_many_groups_is_still_seen():
+    random = np.random.default_rng(1)
+    (before, was), (now, is_now) = clusters(random, 100), clusters(random, 100)
+    now = [f"{text} {' '.join(random.choice(SWIM, 3))}" if n % 10 == 0 else text for n, text in enumerate(now)]
+    shift = compare_samples(before, now, groups=(was, is_now))
+    assert shift.p_value < 0.01
+    assert len({word.word for word in shift.words} & set(SWIM)) > 4
+
+
+def test_counts_of_all_texts_say_nothing_of_texts_that_belong_together():
+    texts, groups = clusters(np.random.default_rng(2), 30)
+    whole = profile(texts * 20), profile(["swimsuit"] * 5000)
+    shift = compare_texts(*whole, texts, texts, groups=(groups, groups))
+    assert "loudest word of all texts" not in shift.tests
+    assert (shift.p_value, shift.reference) == (1.0, len(texts))
