@@ -340,7 +340,7 @@ def _places(reference: NumberProfile, current: NumberProfile, unit: float) -> Ar
 
 
 def _area(places: Array, heights: Array, *, steps: bool = False) -> float:
-    """Under the line through the heights at the edges, 0 at both ends; or under steps, each from one edge to the next."""
+    """Under the line through the heights at the edges, 0 at both ends; or under steps, each as long as its bin."""
     if steps:
         return float(np.concatenate([[0.0], heights[:-1]]) @ np.diff(places))
     return float(np.trapezoid(np.concatenate([[0.0], heights[:-1], [0.0]]), places))
