@@ -110,7 +110,7 @@ def _loaded(folder: Path, more: Mapping[str, Any]) -> tuple[Any, Any, list[str]]
 
     set_verbosity_error()  # type: ignore[no-untyped-call]  # that a head begins afresh is what is asked for
     model, tokenizer, missing = pretrained(folder, "AutoModelForSequenceClassification", **more)
-    check_tokenizer(folder, tokenizer, model)
+    check_tokenizer(folder, tokenizer, model.config)
     if tokenizer.pad_token_id is None:
         raise ShopmonError(
             f"the tokenizer in {folder} has no token for padding",

@@ -74,7 +74,7 @@ def load_masked_lm(folder: Path, *, device: torch.device | None = None) -> Maske
     """
     model, tokenizer, missing = pretrained(folder, "AutoModelForMaskedLM")
     _check_head(folder, missing)
-    check_tokenizer(folder, tokenizer, model)
+    check_tokenizer(folder, tokenizer, model.config)
     _check_mask(folder, tokenizer)
     return MaskedModel(model.eval().to(device or best_device()), tokenizer, folder)
 
@@ -143,8 +143,8 @@ def _check_head(folder: Path, missing: Sequence[str]) -> None:
         )
 
 
-def check_tokenizer(folder: Path, tokenizer: Any, model: Any) -> None:
-    """Raise ShopmonError for a tokenizer that is slow, knows no words, or is not the model's."""
+def check_tokenizer(folder: Path, tokenizer: Any, config: Any) -> None:
+    """Raise ShopmonError for a tokenizer that is slow, knows no words, or is not of the model with this configuration."""
     if not tokenizer.is_fast:
         raise ShopmonError(
             f"the tokenizer in {folder} is a slow one, which cannot tell words apart",
@@ -155,9 +155,9 @@ def check_tokenizer(folder: Path, tokenizer: Any, model: Any) -> None:
             f"the tokenizer in {folder} knows no words, or there is none",
             advice="Save the model's tokenizer beside it: tokenizer.save_pretrained(folder).",
         )
-    if len(tokenizer) > model.config.vocab_size:
+    if len(tokenizer) > config.vocab_size:
         raise ShopmonError(
-            f"the tokenizer in {folder} has {len(tokenizer):,} tokens, and its model {model.config.vocab_size:,}",
+            f"the tokenizer in {folder} has {len(tokenizer):,} tokens, and its model {config.vocab_size:,}",
             advice="Give the tokenizer that the model was trained with.",
         )
 

@@ -132,7 +132,7 @@ def _encoder(folder: Path) -> tuple[Any, Any]:
 
     set_verbosity_error()  # type: ignore[no-untyped-call]  # that a base has a head of its own is known
     model, tokenizer, missing = pretrained(folder, "AutoModel")
-    check_tokenizer(folder, tokenizer, model)
+    check_tokenizer(folder, tokenizer, model.config)
     if lacking := [name for name in missing if not name.startswith(_LACKS_POOLER)]:
         raise ShopmonError(
             f"{folder} is no encoder that can be read: its weights lack {lacking[0]}"

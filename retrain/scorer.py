@@ -21,7 +21,7 @@ from expectations.errors import ShopmonError
 from retrain import records
 from retrain.classification_measures import Floats
 from retrain.classifier import Classifier, load_classifier
-from retrain.loading import best_device, first_line, has_bf16
+from retrain.loading import best_device, check_tokenizer, first_line, has_bf16
 from retrain.onnx_model import open_onnx, read_checked
 from retrain.pair_steps import padded
 from retrain.results import Serving, ServingFormat, TrainingResult
@@ -197,14 +197,16 @@ def _tokenizer(folder: Path) -> Any:
 
     try:
         found = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # a damaged file ends in a dozen different exceptions
         raise ShopmonError(
             f"the tokenizer in {folder} cannot be loaded: {first_line(error)}",
             advice="Restore the model's folder from a copy.",
         ) from error
-    if not found.is_fast or found.pad_token_id is None:
+    check_tokenizer(folder, found, config)
+    if found.pad_token_id is None:
         raise ShopmonError(
-            f"the tokenizer in {folder} is not the one that its model was trained with: it is slow, or cannot pad",
+            f"the tokenizer in {folder} is not the one that its model was trained with: it cannot pad",
             advice="Restore the model's folder from a copy.",
         )
     return found

@@ -187,6 +187,9 @@ _SHOPMON_TOML = """\
 # hypothesis = "This text is about {{}}."
 # Whether each topic is judged by itself, so that a text may be about none.
 # multi = false
+# The model's classes for yes and for no, where their names do not tell.
+# entailment = "LABEL_2"
+# contradiction = "LABEL_0"
 
 # Rules of your own: a formula over signals, and how a retraining uses its rows: positive, negative,
 # counterfactual or replay. `shopmon signals` lists what a formula may name.

@@ -89,7 +89,7 @@ def test_every_setting_is_read(tmp_path):
     ("text", "line", "said"),
     [
         ("[data]\nkinds = 'reviews'", 2, r"\[data\] has no setting 'kinds'.*Did you mean 'kind'\?"),
-        ("[drifts]\nx = 1", 1, r"has no table 'drifts'.*Known there: data, check, drift, edge_cases, retrain, store"),
+        ("[drifts]\nx = 1", 1, r"has no table 'drifts'.*Known there: data, check, drift, edge_cases, retrain, rank"),
         ("[store]\n\n# a remark\nurl = 5", 4, r"store\.url should be a valid string; got 5"),
         (
             "[check]\nunreadable_allowed = 1.5",
@@ -385,7 +385,9 @@ def test_a_first_file_says_what_the_person_said(reading):
 def has_defaults(shown, known):
     """Whether what is shown is what holds without it, as far as anything does."""
     return all(
-        has_defaults(value, known[name]) if isinstance(known[name], dict) else known[name] in (value, None)
+        has_defaults(value, known[name])
+        if isinstance(known[name], dict) and known[name]
+        else known[name] in (value, None, {})
         for name, value in shown.items()
     )
 

@@ -190,7 +190,7 @@ def test_the_command_prints_one_document_and_its_exit_code_is_the_gates(trained,
     assert code == (0 if said["gate"]["passed"] else 1)
     assert said["data"]["split"] == "hash"
     assert said["champion_before"] == trained.model_id
-    assert set(said["measures"]) == {role.value for role in Role} - {"base"}
+    assert set(said["measures"]) == {role.value for role in Role} - {"base", "boosted"}
 
 
 def test_models_show_a_classifier_as_any_other(trained, typed):
