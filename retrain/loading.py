@@ -144,7 +144,7 @@ def _check_head(folder: Path, missing: Sequence[str]) -> None:
 
 
 def check_tokenizer(folder: Path, tokenizer: Any, config: Any) -> None:
-    """Raise ShopmonError for a tokenizer that is slow, knows no words, or is not of the model with this configuration."""
+    """Raise ShopmonError for a tokenizer that is slow, knows no words, or is not that of a model so configured."""
     if not tokenizer.is_fast:
         raise ShopmonError(
             f"the tokenizer in {folder} is a slow one, which cannot tell words apart",
