@@ -27,6 +27,8 @@ class Listed:
 
     key: str
     """What it is called wherever it is named from: its absolute path, or its address without secrets."""
+    name: str
+    """What a person is shown, and what the source of a batch is called that reads it."""
     address: str = field(repr=False)
     """By which it alone can be read; one elsewhere may hold secrets."""
     within: str
@@ -74,7 +76,7 @@ def _listed(text: str) -> Iterator[Listed]:
         )
     if is_remote(text):
         for seen in list_remote(text, WANTED):
-            yield Listed(seen.name, seen.address, within(text), seen.size, seen.version, _family(seen.name))
+            yield Listed(seen.name, seen.name, seen.address, within(text), seen.size, seen.version, _family(seen.name))
         return
     for path in local_paths(without_file_protocol(text)):
         yield _of_path(path, within(text))
@@ -89,7 +91,8 @@ def _of_path(path: Path, within: str) -> Listed:
         raise BatchError(f"{path} cannot be looked at: {error.strerror}", advice="See to its permissions.") from error
     if not stat.S_ISREG(status.st_mode):
         raise BatchError(f"{path} is not a regular file", advice="Write the data to a file first.")
-    return Listed(_absolute(path), str(path), within, status.st_size, str(status.st_mtime_ns), _family(path.name))
+    name, changed = str(path), str(status.st_mtime_ns)
+    return Listed(_absolute(path), name, name, within, status.st_size, changed, _family(path.name))
 
 
 def _absolute(path: Path) -> str:

@@ -223,7 +223,7 @@ def text_profile(texts: Sequence[str | None], edges: NDArray[np.float64] | None 
     (2, 1, 1, 15.0)
     """
     column = pa.array(texts, pa.string())
-    return _text(column, len(column), column.null_count, edges, ProfileSettings().bins)
+    return counted_texts(column, len(column), column.null_count, edges, ProfileSettings().bins)
 
 
 def value_bucket(value: str) -> int:
@@ -242,7 +242,7 @@ def value_bucket(value: str) -> int:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class ComparedColumn:
     """A column that is compared."""
 
     name: str
@@ -258,10 +258,10 @@ class _Asked:
         return f"(epoch_us({self.sql}) / {_DAY})" if self.sort is Sort.DATE else self.sql
 
 
-def _asked(batch: Batch, view: str, settings: ProfileSettings, like: Profile | None, rows: int) -> list[_Asked]:
-    candidates = [column for column in _candidates(batch) if column.name not in settings.ignore]
+def _asked(batch: Batch, view: str, settings: ProfileSettings, like: Profile | None, rows: int) -> list[ComparedColumn]:
     if like is not None:
-        return [_known(column, like.sorts[column.name], like) for column in candidates if column.name in like.sorts]
+        return compared_like(batch, like, settings)
+    candidates = [column for column in _candidates(batch) if column.name not in settings.ignore]
     selected = ", ".join(column.sql for column in candidates) or "1"
     last = _last_priority(batch, view, rows, _LOOKED_AT)
     batch.rows_of(
@@ -272,6 +272,12 @@ def _asked(batch: Batch, view: str, settings: ProfileSettings, like: Profile | N
         return [_fresh(batch, column, sort, settings.bins) for column, sort in judged if sort is not None]
     finally:
         batch.rows_of("drop table looked_at")
+
+
+def compared_like(batch: Batch, like: Profile, settings: ProfileSettings) -> list[ComparedColumn]:
+    """The columns of a batch that another profile has, compared as they are there and in the same bins."""
+    candidates = [column for column in _candidates(batch) if column.name not in settings.ignore]
+    return [_known(column, like.sorts[column.name], like) for column in candidates if column.name in like.sorts]
 
 
 def _candidates(batch: Batch) -> Iterator[Column]:
@@ -335,18 +341,18 @@ def _different(batch: Batch, view: str, column: Column) -> float:
     return different / values if values >= _ENOUGH else 0.0
 
 
-def _known(column: Column, sort: Sort, like: Profile) -> _Asked:
+def _known(column: Column, sort: Sort, like: Profile) -> ComparedColumn:
     told = like.columns[column.name]
     edges = told.edges if isinstance(told, NumberProfile) else None
-    return _Asked(column.name, _as(sort, column), sort, edges)
+    return ComparedColumn(column.name, _as(sort, column), sort, edges)
 
 
-def _fresh(batch: Batch, column: Column, sort: Sort, bins: int) -> _Asked:
-    one = _Asked(column.name, _as(sort, column), sort)
+def _fresh(batch: Batch, column: Column, sort: Sort, bins: int) -> ComparedColumn:
+    one = ComparedColumn(column.name, _as(sort, column), sort)
     if sort not in (Sort.NUMBER, Sort.DATE):
         return one
     table = batch.table_of(f"select {one.binned} as x from looked_at where x is not null order by x")
-    return _Asked(one.name, one.sql, sort, edges_of(table["x"].to_numpy(), bins))
+    return ComparedColumn(one.name, one.sql, sort, edges_of(table["x"].to_numpy(), bins))
 
 
 def edges_of(values: NDArray[np.float64], bins: int = 256) -> NDArray[np.float64]:
@@ -399,7 +405,7 @@ def _last_priority(batch: Batch, view: str, rows: int, wanted: int) -> int:
 
 
 def _scan(
-    batch: Batch, view: str, asked: Sequence[_Asked], settings: ProfileSettings, rows: int, last: int
+    batch: Batch, view: str, asked: Sequence[ComparedColumn], settings: ProfileSettings, rows: int, last: int
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The drawn rows, sorted by priority, and the profiles of numbers and dates; of texts, how many are missing."""
     packed = [f"k{i} := {one.sql}" for i, one in enumerate(asked)]
@@ -411,16 +417,17 @@ def _scan(
     while True:  # nearly always once: thousands of columns in one statement would keep DuckDB planning for minutes
         some, rest = rest[:_AT_ONCE], rest[_AT_ONCE:]
         first = [listed] if some == counted[:_AT_ONCE] else []
-        found = batch.table_of(f"select {', '.join([*first, *_aggregates(some)])} from {view}")
+        found = batch.table_of(f"select {', '.join([*first, *aggregates_sql(some)])} from {view}")
         values = iter([column[0].as_py() for column in found.columns[len(first) :]])
-        columns |= {one.name: _measured(one, rows, values) for one in some}
+        columns |= {one.name: measured_numbers(one, rows, values) for one in some}
         if first:
             sample = found.column(0)
         if not rest:
             return _flat(sample, asked), columns
 
 
-def _aggregates(asked: Iterable[_Asked]) -> list[str]:
+def aggregates_sql(asked: Iterable[ComparedColumn]) -> list[str]:
+    """What is asked of numbers, dates and texts, as aggregates for `measured_numbers`."""
     sql: list[str] = []
     for one in asked:
         if one.sort is Sort.TEXT:
@@ -433,8 +440,8 @@ def _aggregates(asked: Iterable[_Asked]) -> list[str]:
     return sql
 
 
-def _measured(one: _Asked, rows: int, values: Iterator[Any]) -> NumberProfile | int:
-    """What `_aggregates` asked of one column; of a text, its missing values."""
+def measured_numbers(one: ComparedColumn, rows: int, values: Iterator[Any]) -> NumberProfile | int:
+    """What `aggregates_sql` asked of one column; of a text, its missing values."""
     present = int(next(values))
     if one.sort is Sort.TEXT or one.edges is None:
         return rows - present
@@ -446,7 +453,7 @@ def _measured(one: _Asked, rows: int, values: Iterator[Any]) -> NumberProfile | 
     return NumberProfile(rows, rows - present, one.edges, counts, mean, std, minimum, maximum)
 
 
-def _flat(listed: pa.ChunkedArray, asked: Sequence[_Asked]) -> pa.Table:
+def _flat(listed: pa.ChunkedArray, asked: Sequence[ComparedColumn]) -> pa.Table:
     """The drawn rows as a table, under the columns' names."""
     rows = listed.combine_chunks()
     rows = (rows.chunk(0) if isinstance(rows, pa.ChunkedArray) else rows).flatten()
@@ -462,7 +469,7 @@ def _flat(listed: pa.ChunkedArray, asked: Sequence[_Asked]) -> pa.Table:
 
 def _texts(
     drawn: pa.Table,
-    asked: Sequence[_Asked],
+    asked: Sequence[ComparedColumn],
     settings: ProfileSettings,
     like: Profile | None,
     missing: Mapping[str, Any],
@@ -475,13 +482,14 @@ def _texts(
             told = like.columns.get(one.name) if like else None
             edges = told.lengths.edges if isinstance(told, TextProfile) else None
             column = drawn.column(one.name).slice(0, settings.text_rows)
-            found[one.name] = _text(column, rows, missing[one.name], edges, settings.bins)
+            found[one.name] = counted_texts(column, rows, missing[one.name], edges, settings.bins)
     return found
 
 
-def _text(
+def counted_texts(
     column: pa.Array | pa.ChunkedArray, total: int, missing: int, edges: NDArray[np.float64] | None, bins: int
 ) -> TextProfile:
+    """The profile of texts, of which there are `total` in all, some of them missing; `edges` are of their lengths."""
     words = document_frequencies(column)
     lengths = pc.utf8_length(column.drop_null()).to_numpy().astype(float)
     own = edges_of(np.sort(lengths), bins) if edges is None else edges
@@ -498,7 +506,7 @@ def _binned(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NumberPr
 # --- categories and segments ----------------------------------------------------------------------------------------
 
 
-def _categories(batch: Batch, view: str, asked: Sequence[_Asked], rows: int) -> dict[str, CategoryProfile]:
+def _categories(batch: Batch, view: str, asked: Sequence[ComparedColumn], rows: int) -> dict[str, CategoryProfile]:
     """All of them in one scan."""
     keys = [f"k{i}" for i in range(len(asked))]
     values = ", ".join(f"{one.sql} as {key}" for one, key in zip(asked, keys, strict=True))
@@ -509,7 +517,10 @@ def _categories(batch: Batch, view: str, asked: Sequence[_Asked], rows: int) -> 
     found = batch.table_of(_buckets_sql(counted))
     every = 2 ** len(asked) - 1  # of `grouping`: all bits but that of the column by which a row is grouped
     bits = [every - 2 ** (len(asked) - 1 - i) for i in range(len(asked))]
-    return {one.name: _counted(found.filter(pc.field("s") == bit), rows) for one, bit in zip(asked, bits, strict=True)}
+    return {
+        one.name: counted_categories(found.filter(pc.field("s") == bit), rows)
+        for one, bit in zip(asked, bits, strict=True)
+    }
 
 
 def _buckets_sql(counted: str) -> str:
@@ -520,7 +531,8 @@ def _buckets_sql(counted: str) -> str:
     )
 
 
-def _counted(found: pa.Table, rows: int) -> CategoryProfile:
+def counted_categories(found: pa.Table, rows: int) -> CategoryProfile:
+    """The profile of a category from its buckets: columns bucket, n, and name, the most frequent value."""
     counts = np.zeros(BUCKETS, np.int64)
     buckets = found["bucket"].to_numpy()
     counts[buckets] = found["n"].to_numpy()
@@ -530,7 +542,7 @@ def _counted(found: pa.Table, rows: int) -> CategoryProfile:
 
 
 def _with_quantiles(
-    batch: Batch, view: str, numbers: Sequence[_Asked], columns: Mapping[str, Any]
+    batch: Batch, view: str, numbers: Sequence[ComparedColumn], columns: Mapping[str, Any]
 ) -> dict[str, NumberProfile]:
     """The profiles of numbers and dates, with sketches of their values, from one scan of those columns."""
     sketches = [Numbers() for _ in numbers]
@@ -546,7 +558,7 @@ def _with_quantiles(
     }
 
 
-def _with_different(batch: Batch, view: str, one: _Asked, told: CategoryProfile) -> CategoryProfile:
+def _with_different(batch: Batch, view: str, one: ComparedColumn, told: CategoryProfile) -> CategoryProfile:
     """The profile of a category, with a sketch of its different values."""
     sketch = Values()
     sql = (
@@ -557,7 +569,7 @@ def _with_different(batch: Batch, view: str, one: _Asked, told: CategoryProfile)
     return replace(told, different=sketch.bytes())
 
 
-def _check_segments(segments: Sequence[str], asked: Sequence[_Asked], batch: Batch) -> None:
+def _check_segments(segments: Sequence[str], asked: Sequence[ComparedColumn], batch: Batch) -> None:
     sorts = {one.name: one.sort for one in asked}
     for name in segments:
         if sorts.get(name) is not Sort.CATEGORY:
@@ -571,7 +583,7 @@ def _check_segments(segments: Sequence[str], asked: Sequence[_Asked], batch: Bat
 
 
 def _segment(
-    batch: Batch, view: str, asked: Sequence[_Asked], name: str, settings: ProfileSettings, like: Profile | None
+    batch: Batch, view: str, asked: Sequence[ComparedColumn], name: str, settings: ProfileSettings, like: Profile | None
 ) -> dict[str, dict[str, ColumnProfile]]:
     """Every number, date and category by the most frequent values of one column; values without a row are left out."""
     by = next(one for one in asked if one.name == name)
@@ -587,16 +599,16 @@ def _segment(
 
 
 def _by_value(
-    batch: Batch, chosen: str, asked: Sequence[_Asked], by: _Asked, values: Sequence[str]
+    batch: Batch, chosen: str, asked: Sequence[ComparedColumn], by: ComparedColumn, values: Sequence[str]
 ) -> dict[str, dict[str, ColumnProfile]]:
     """`chosen` is SQL from which rows, and where."""
     numbers = [one for one in asked if one.sort in (Sort.NUMBER, Sort.DATE)]
-    sums = ", ".join([by.sql, "count(*)", *_aggregates(numbers)])
+    sums = ", ".join([by.sql, "count(*)", *aggregates_sql(numbers)])
     found = {row[0]: row[1:] for row in batch.rows_of(f"select {sums} {chosen} group by 1")}
     profiles: dict[str, dict[str, ColumnProfile]] = {value: {} for value in values if value in found}
     for value, columns in profiles.items():
         told = iter(found[value][1:])
-        measured = {one.name: _measured(one, int(found[value][0]), told) for one in numbers}
+        measured = {one.name: measured_numbers(one, int(found[value][0]), told) for one in numbers}
         columns |= {name: m for name, m in measured.items() if isinstance(m, NumberProfile)}
     for one in asked:
         if one.sort is Sort.CATEGORY and one is not by:
@@ -604,11 +616,11 @@ def _by_value(
                 _buckets_sql(f"select {by.sql} as s, {one.sql} as v, count(*) as n {chosen} group by 1, 2")
             )
             for value, columns in profiles.items():
-                columns[one.name] = _counted(buckets.filter(pc.field("s") == value), int(found[value][0]))
+                columns[one.name] = counted_categories(buckets.filter(pc.field("s") == value), int(found[value][0]))
     return profiles
 
 
-def _frequent(batch: Batch, view: str, by: _Asked, settings: ProfileSettings) -> list[str]:
+def _frequent(batch: Batch, view: str, by: ComparedColumn, settings: ProfileSettings) -> list[str]:
     sql = f"select {by.sql} as v from {view} where v is not null group by v order by count(*) desc, v"
     return [value for (value,) in batch.rows_of(f"{sql} limit {settings.segment_values}")]
 

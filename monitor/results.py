@@ -185,6 +185,70 @@ class DriftSection:
         return tuple(c for c in self.columns if c.drifted)
 
 
+@dataclass(frozen=True)
+class WindowColumn:
+    """One comparison of a column with the reference, of the rows of one window."""
+
+    column: str
+    sort: str
+    """number, category, date or text."""
+    test: str
+    effect: float
+    """In the unit that `effect_name` says."""
+    effect_name: str
+    floor: float | None
+    """The effect below which nobody needs to act; None for what is told and not tested."""
+    p_adjusted: float
+    """After Holm's correction over every comparison of the window."""
+    drifted: bool
+    said: str
+    """What changed, in a few words."""
+
+
+@dataclass(frozen=True)
+class WindowDrift:
+    """What changed since the reference, among the rows of one window of time."""
+
+    start: str
+    """When it begins: a day, or a day and an hour (ISO 8601), UTC."""
+    end: str
+    """When the next one begins."""
+    rows: int
+    """Good rows whose date lies in it."""
+    files: int
+    """Files that they stand in."""
+    status: DriftStatus
+    reason: str
+    """Why it was not compared, or what the comparison stands on."""
+    columns: tuple[WindowColumn, ...] = ()
+    """Every comparison: drifted ones first, then by evidence."""
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        """The columns that call for a look."""
+        return tuple(dict.fromkeys(column.column for column in self.columns if column.drifted))
+
+
+@dataclass(frozen=True)
+class WindowsSection:
+    """What changed since the reference, window by window."""
+
+    status: DriftStatus = DriftStatus.NOT_EXAMINED
+    """Drifted, if any of the windows is."""
+    reason: str = "no window is set: [drift] window"
+    """Why no window was compared, or what the comparisons stand on."""
+    length: str | None = None
+    """Of each window, as the project has it: 7d."""
+    undated: int = 0
+    """Good rows without a date, which are in no window."""
+    future: int = 0
+    """Good rows whose date lies in the future, which are in no window either."""
+    late: int = 0
+    """Good rows that are older than any of the reference; they are in the windows of their dates."""
+    windows: tuple[WindowDrift, ...] = ()
+    """Those that rows of this batch fall into, the earliest first."""
+
+
 class SelectionStatus(StrEnum):
     """How a selection ended."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from expectations.addresses import display_name
 from expectations.errors import RunStoreError, ShopmonError, SuiteError
-from monitor.results import DriftSection, DriftStatus, EdgeCaseSection
+from monitor.results import DriftSection, DriftStatus, EdgeCaseSection, WindowsSection
 from shopmon import __version__
 from shopmon.outcome import CheckResult, Failure, Status, without_password
 from shopmon.project import Project
@@ -81,8 +81,11 @@ def check(
     return result
 
 
-def attempt(request: Request) -> CheckResult:
-    """As `check`, but a check that could not run is a result as well, with status `error`."""
+def attempt(request: Request, *, record_errors: bool = True) -> CheckResult:
+    """As `check`, but a check that could not run is a result as well, with status `error`.
+
+    `record_errors` says whether such a one is recorded: whoever is about to try again does without.
+    """
     switch_off()
     from monitor.runs import RunStore, new_run_id  # after the variables: it is the first heavy import
     from monitor.unrecorded import record_waiting
@@ -95,7 +98,8 @@ def attempt(request: Request) -> CheckResult:
         with RunStore.open(project.store_url) as store:  # before the work: it may take long and must not be lost
             record_waiting(store, project.unrecorded)
             result = _examined_or_error(request, project, begun)
-            _record(store, request, result, project, begun)
+            if result.error is None or record_errors:
+                _record(store, request, result, project, begun)
             return result
     except Exception as error:
         return begun.error(error)
@@ -178,7 +182,7 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
             unreadable_allowed=settings.unreadable_allowed,
             progress=request.progress,
         )
-        compared, cases = _beyond_rules(request, project, batch, validation, folder, begun.run_id)
+        compared, windows, cases = _beyond_rules(request, project, batch, validation, folder, begun.run_id)
         if good is not None:  # last: a check that is interrupted leaves nothing behind
             request.progress("writing the good rows")
             write_good(batch, good)
@@ -188,8 +192,9 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
         if (folder / EDGE_CASES).exists():
             artifacts["edge_cases"] = final / EDGE_CASES
         result = _result(batch, validation, begun)
-    result = replace(result, drift=compared.section, edge_cases=cases, suite=suite.name, artifacts=artifacts)
-    if project.settings.drift.fail and result.drift.status is DriftStatus.DRIFTED:
+    result = replace(result, drift=compared.section, windows=windows, edge_cases=cases)
+    result = replace(result, suite=suite.name, artifacts=artifacts)
+    if project.settings.drift.fail and DriftStatus.DRIFTED in (result.drift.status, result.windows.status):
         result = replace(result, status=Status.FAILED)
     return replace(result, seconds=begun.seconds)
 
@@ -207,16 +212,19 @@ def _refuse_addresses(request: Request) -> None:
 
 def _beyond_rules(
     request: Request, project: Project, batch: Batch, validation: Validation, folder: Path, run_id: str
-) -> tuple[Compared, EdgeCaseSection]:
+) -> tuple[Compared, WindowsSection, EdgeCaseSection]:
     """What changed, and which rows to learn from: both look only at rows without a serious fault."""
     from shopmon.comparing import Compared, beyond_rules
     from shopmon.references import keep_fit
+    from shopmon.windowing import windowed
 
     if request.only_rules:
         reason = "only the rules were asked for"
-        return Compared(DriftSection(reason=reason)), EdgeCaseSection(reason=reason)
+        return Compared(DriftSection(reason=reason)), WindowsSection(reason=reason), EdgeCaseSection(reason=reason)
     keep_fit(batch, validation)
-    return beyond_rules(batch, request, project, folder=folder, run_id=run_id)
+    windows = windowed(batch, request, project)  # before rows are added to the retraining set: it may refuse the batch
+    compared, cases = beyond_rules(batch, request, project, folder=folder, run_id=run_id)
+    return compared, windows, cases
 
 
 def _artifacts(

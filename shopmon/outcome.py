@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from expectations.errors import ShopmonError
 from expectations.results import Engine, Example, ExpectationResult, Outcome, Severity
-from monitor.results import DriftSection, EdgeCaseSection
+from monitor.results import DriftSection, EdgeCaseSection, WindowsSection
 
 if TYPE_CHECKING:
     from expectations.batch import Source
@@ -101,6 +101,7 @@ class CheckResult:
     """Quarantined rows that break only rules whose `mostly` still holds."""
     expectations: tuple[ExpectationResult, ...] = ()
     drift: DriftSection = field(default_factory=DriftSection)
+    windows: WindowsSection = field(default_factory=WindowsSection)
     edge_cases: EdgeCaseSection = field(default_factory=EdgeCaseSection)
     artifacts: Mapping[str, Path] = field(default_factory=dict)
     """What was written: `result`, `quarantine`, `edge_cases`, `distributions`, `drift`, `evidently`, `good`,
@@ -174,6 +175,7 @@ class CheckResult:
             "suite": self.suite,
             "expectations": [_expectation(r) for r in self.expectations],
             "drift": plain(asdict(self.drift)),
+            "windows": plain(asdict(self.windows)),
             "edge_cases": plain(asdict(self.edge_cases)),
             "artifacts": {name: str(path) for name, path in self.artifacts.items()},
             "sources": [_source(s) for s in self.sources],
@@ -208,6 +210,7 @@ class CheckResult:
             columns=document["columns"],
             expectations=tuple(_read_expectation(e) for e in document["expectations"]),
             drift=TypeAdapter(DriftSection).validate_python(document["drift"]),
+            windows=TypeAdapter(WindowsSection).validate_python(document.get("windows", {})),  # older ones are without
             edge_cases=TypeAdapter(EdgeCaseSection).validate_python(document["edge_cases"]),
             artifacts={name: Path(path) for name, path in document["artifacts"].items()},
             sources=tuple(Source(**s) for s in document["sources"]),

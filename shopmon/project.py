@@ -124,6 +124,16 @@ class Project:
         return self._path(self.settings.store.references)
 
     @property
+    def checked(self) -> Path:
+        """The folder of the list of checked files."""
+        return self._path(self.settings.store.checked)
+
+    @property
+    def windows(self) -> Path:
+        """The folder of the windows' profiles, and of what was found of them."""
+        return self.checked / "windows"
+
+    @property
     def retraining(self) -> Path:
         """The folder of the retraining set."""
         return self._path(self.settings.store.retraining)

