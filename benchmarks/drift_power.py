@@ -221,8 +221,8 @@ def number_profile(values: Values, edges: Values) -> ColumnProfile:
     from monitor.profiles import NumberProfile
 
     counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
-    ends = (float(end) for end in (values.mean(), values.std(), values.min(), values.max()))
-    return NumberProfile(len(values), 0, edges, counts, *ends)
+    mean, std, minimum, maximum = (float(end) for end in (values.mean(), values.std(), values.min(), values.max()))
+    return NumberProfile(len(values), 0, edges, counts, mean, std, minimum, maximum)
 
 
 def category_profile(codes: Values) -> ColumnProfile:

@@ -118,7 +118,8 @@ def made_up(seed: int, queries: int = 8_000) -> pa.Table:
         [f"{a}{b}{c}" for a in "bdfklmnprst" for b in "aeiou" for c in ("n", "rt", "sk", "mble", "x", "do")]
     )
     chances = 1 / np.arange(2, len(words) + 2)
-    rows, known = [], set()
+    rows: list[tuple[str, ...]] = []
+    known: set[tuple[str, ...]] = set()
     while len(known) < queries:
         asked = rng.choice(words, rng.integers(1, 5), replace=False, p=chances / chances.sum())
         if tuple(asked) in known:

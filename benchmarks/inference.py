@@ -76,13 +76,22 @@ def pairs_of(data: Path | None, count: int) -> Pairs:
     return Pairs(some[query].to_pylist(), some[text].to_pylist(), f"pairs of {data.name}")
 
 
-def random_classifier(classes: int = 4) -> Classifier:
-    """A classifier of the size of DistilBERT-base that has learnt nothing; its words are those of the offline base."""
+def random_classifier(layers: int, width: int, classes: int = 4) -> Classifier:
+    """A DistilBERT classifier that has learnt nothing; its words are those of the offline base."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(offline_model(), local_files_only=True)
     tokenizer.model_max_length = 512
     torch.manual_seed(0)
-    config = transformers.DistilBertConfig(num_labels=classes, vocab_size=len(tokenizer))
-    model = transformers.DistilBertForSequenceClassification(config).eval()
+    config = transformers.AutoConfig.for_model(
+        "distilbert",
+        n_layers=layers,
+        dim=width,
+        hidden_dim=4 * width,
+        n_heads=max(1, width // 64),
+        num_labels=classes,
+        vocab_size=len(tokenizer),
+    )
+    model = transformers.AutoModelForSequenceClassification.from_config(config)  # type: ignore[no-untyped-call]
+    model.eval()
     return Classifier(model, tokenizer, Path(), tuple(f"{number}" for number in range(classes)))
 
 
@@ -223,10 +232,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--length", type=int, default=128, help="tokens of a pair at most")
     parser.add_argument("--rounds", type=int, default=3, help="the table holds medians")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--layers", type=int, default=6, help="of the model with random weights")
+    parser.add_argument("--width", type=int, default=768, help="of the model with random weights")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    cpu = torch.device("cpu")
-    classifier = load_classifier(given.model, device=cpu) if given.model else random_classifier()
+    classifier = (
+        load_classifier(given.model, device=torch.device("cpu"))
+        if given.model
+        else random_classifier(given.layers, given.width)
+    )
     pairs = pairs_of(given.data, given.pairs)
     tell("exporting")
     found = measured(contestants(classifier, given.length), pairs, given.rounds)
