@@ -387,7 +387,7 @@ def has_defaults(shown, known):
     return all(
         has_defaults(value, known[name])
         if isinstance(known[name], dict) and known[name]
-        else known[name] in (value, None, {})
+        else known[name] in (value, None, {}, ())
         for name, value in shown.items()
     )
 
