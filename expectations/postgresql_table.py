@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,11 +61,9 @@ def copy_postgresql_table(
     if connection.exec_driver_sql("show server_encoding").scalar() == "SQL_ASCII":
         # Its text may be anything: as it is, not converted, so that only the rows that are no UTF-8 are lost.
         connection.exec_driver_sql("set local client_encoding = 'SQL_ASCII'")
-    with ScratchParquet(scratch, schema, progress) as out:
-        driver: Any = connection.connection.driver_connection
-        with driver.cursor() as cursor, cursor.copy(_copy_sql(columns, table).encode()) as copy:
-            for block in _blocks(copy):
-                reader.take(out, block)
+    with ScratchParquet(scratch, schema, progress) as out, _copying(connection, _copy_sql(columns, table)) as copy:
+        for block in _blocks(copy):
+            reader.take(out, block)
         return out.written(notes)
 
 
@@ -142,6 +141,21 @@ def _copy_sql(columns: Sequence[_Column], table: sa.Table) -> str:
     order = ", ".join(quoted(column.name) for column in table.primary_key.columns)
     ordered = f" order by {order}" if order else ""
     return f"copy (select {', '.join(asked)} from {place}{ordered}) to stdout (format csv)"
+
+
+@contextmanager
+def _copying(connection: sa.Connection, sql: str) -> Iterator[Any]:
+    """What the server sends; when the block ends early, so does the connection, and with it what the server does."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(sql.encode()) as copy:
+            yield copy
+    except BaseException as error:
+        connection.invalidate()
+        # While psycopg waits for the first row, Ctrl-C becomes an error about the statement that it interrupts.
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
 
 
 def _case(whens: Iterator[str]) -> str:

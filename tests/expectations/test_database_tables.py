@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -130,6 +132,15 @@ def test_every_value_comes_as_what_it_is_whatever_the_servers_settings(
     assert list(empty) == [None] * len(KEPT)
     assert written.rejected_rows == 0
     assert "are read as text" in written.notes[0]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_every_spelling_of_the_address_is_read_alike(
+    run: Callable[[str], Any], url: str, tmp_path: Path, scheme: str
+) -> None:
+    run("CREATE TABLE t AS SELECT 'infinity'::date AS a, 1 AS b UNION SELECT '2024-01-01', 2")
+    written = read(f"{scheme}://{url.partition('://')[2]}", "t", tmp_path)
+    assert (written.rows, written.rejected_rows, types(written)) == (1, 1, {"a": "DATE", "b": "BIGINT"})
 
 
 def test_nan_in_a_float_stays_nan(run: Callable[[str], Any], url: str, tmp_path: Path) -> None:
@@ -318,6 +329,31 @@ def test_a_connection_that_is_lost_on_the_way_leaves_nothing(
         read(url, "t", tmp_path, cut)
     assert "staple" not in str(caught.value)
     assert caught.value.__suppress_context__
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wait", ["before the first row", "between rows"])
+def test_ctrl_c_ends_the_reading_here_and_on_the_server(
+    run: Callable[[str], Any], url: str, tmp_path: Path, wait: str
+) -> None:
+    sleep = "pg_sleep(30)" if wait == "before the first row" else "pg_sleep(0.01)"
+    run(f"CREATE VIEW slow AS SELECT {sleep}::text AS a FROM generate_series(1, 100000)")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", READ_AND_TELL, url, "slow", str(tmp_path)]
+    active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'copy %' AND state = 'active'"
+
+    def comes_to(count: int) -> bool:
+        deadline = time.monotonic() + 60
+        while run(active).fetchone() != (count,) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return bool(run(active).fetchone() == (count,))
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert comes_to(1)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+    assert told.strip().endswith("KeyboardInterrupt")
+    assert comes_to(0)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -26,11 +26,12 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 import monitor.migrations
-from expectations.errors import RunStoreError
+from expectations.errors import RunStoreAway, RunStoreError
 from monitor.migrations import HEAD, REVISIONS, VERSION_TABLE
 from monitor.run_database import connect, parse_address, to_json, writing
 from monitor.runs import METADATA, Input, Run, RunStore, new_run_id
 
+from ..conftest import PostgresqlServer
 from .conftest import new_postgresql_database
 
 NOON = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -504,6 +505,8 @@ def test_a_server_that_is_away_is_told_without_its_password() -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         message = told_when_opening(f"postgresql://u:geheim@127.0.0.1:{port}/db?sslpassword=auch-geheim")
+        with pytest.raises(RunStoreAway):  # by which it is told from errors that no waiting mends
+            RunStore.open(f"postgresql://u:geheim@127.0.0.1:{port}/db")
     assert f"no PostgreSQL server answers at postgresql://u:***@127.0.0.1:{port}/db. Start it" in message
     assert "geheim" not in message
 
@@ -539,6 +542,21 @@ def test_a_server_that_goes_away_in_between_is_asked_again(postgresql_url: str) 
             name = make_url(address).database
             connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
         assert len(store.list()) == 1
+
+
+def test_a_server_that_was_restarted_has_kept_what_was_recorded_and_takes_more(
+    postgresql_server: PostgresqlServer,
+) -> None:
+    with RunStore.open(new_postgresql_database(postgresql_server.url)) as store:
+        store.add(a_run("before"))
+        postgresql_server.stop()
+        with pytest.raises(RunStoreAway, match="no PostgreSQL server answers"):
+            store.list()
+        postgresql_server.start()
+        assert "before" in store
+        store.add(a_run("after"))
+        assert {run.run_id for run in store.list()} == {"before", "after"}
+        assert "bef" not in store
 
 
 def test_a_store_shows_itself_without_its_password(postgresql_url: str) -> None:
