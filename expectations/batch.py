@@ -245,6 +245,7 @@ def _prepare(batch: Batch) -> None:
     columns = max(len(part.columns) for part in batch.parts)
     con.execute(f"set memory_limit = '{_MEMORY + round(_MEMORY_A_COLUMN * columns)}MB'")
     con.execute("set temp_directory = $folder", {"folder": str(batch.scratch / "spill")})
+    con.execute("set max_expression_depth = 20000")  # of a table with thousands of columns
     con.execute("set preserve_insertion_order = false")
     con.execute("set enable_progress_bar = false")  # after two seconds it is drawn on standard output, amid our answer
     # No row may be skipped on the word of a file's statistics: writers leave NaN out of them, and DuckDB 2.0 then
