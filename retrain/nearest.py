@@ -68,7 +68,7 @@ class SearchSettings:
 
     exact_up_to: int = 50_000
     """Vectors up to which the search is exact."""
-    index_from: int = 25_000
+    index_from: int = 20_000
     """Searches from which on an index of more vectors saves more than its building costs."""
     recall: float = 0.95
     """Share (0–1) of the exact nearest that an index must find, on average over the measured queries."""

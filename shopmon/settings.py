@@ -503,7 +503,7 @@ class RankSettings(_Section):
     """Products of a query in the answer."""
     exact_up_to: Annotated[int, Field(ge=0)] = 50_000
     """Products up to which a search looks at each of them: no index is quicker by much."""
-    index_from: Annotated[int, Field(ge=1)] = 25_000
+    index_from: Annotated[int, Field(ge=1)] = 20_000
     """Searches from which on an index of more products than that is built and asked: building costs as much as so many
     searches save."""
     recall: Annotated[float, Field(gt=0, le=1)] = 0.95

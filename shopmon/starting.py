@@ -434,7 +434,7 @@ _SHOPMON_TOML = """\
 # top = 10
 # Products, and searches of more than those, from which on an index is used; and the share (0-1) that it must find.
 # exact_up_to = 50000
-# index_from = 25000
+# index_from = 20000
 # recall = 0.95
 
 [substitutes]
