@@ -66,6 +66,11 @@ def may_pass(error: Exception) -> bool:
     return busy or bool(_names(error) & _BROKEN) or _status(error) in (429, 500, 502, 503, 504)
 
 
+def arrived_wrong(error: Exception) -> bool:
+    """Whether what has arrived cannot be gone on with: it was held against what was promised, and is something else."""
+    return bool(_names(error) & {"BrokenOff", "FlexibleChecksumError"})
+
+
 def explained(error: Exception, address: str, system: Any) -> BatchError:
     """Say for a person why an address could not be read, without secrets; `system` is None where none was opened."""
     name = display_name(address)
@@ -85,7 +90,7 @@ def explained(error: Exception, address: str, system: Any) -> BatchError:
     if isinstance(error, BrokenOff):
         return BatchError(without_secrets(error, address), advice="Nothing of it was kept. Try again.")
     what = without_secrets(error, address)
-    if "FileExpired" in _names(error):
+    if "FileExpired" in _names(error) or _status(error) == 412:
         return BatchError(f"{name} was replaced while it was read", advice="Try again.")
     if may_pass(error):
         return BatchError(f"{name} could not be fetched: {what}", advice=f"Nothing of it was kept. {_try(system)}")
@@ -94,6 +99,8 @@ def explained(error: Exception, address: str, system: Any) -> BatchError:
 
 def _status(error: Exception) -> int | None:
     """The status of an answer of the web, or of Amazon, that the error tells of."""
+    if isinstance(error, OSError) and isinstance(error.__cause__, Exception):  # s3fs tells Amazon's errors as OSErrors
+        error = error.__cause__
     answer = getattr(error, "response", None)
     told = answer.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(answer, dict) else None
     status = told or getattr(error, "status", None) or getattr(error, "code", None)

@@ -19,25 +19,24 @@ from urllib.parse import unquote
 
 from expectations.addresses import display_name
 from expectations.errors import BatchError
-from expectations.remote_errors import BrokenOff, explained, is_s3, may_pass
+from expectations.remote_errors import BrokenOff, arrived_wrong, explained, is_s3, may_pass
 
 log = logging.getLogger("shopmon.remote_files")
 
 AT_ONCE = 4
 """Files that are fetched at the same time: of many small ones, most time is spent waiting for answers."""
 ATTEMPTS = 4
-"""How often a file is begun or gone on with, beyond what the protocol's own package tries."""
+"""How often a file is begun or gone on with, beyond what the protocol's own package tries. An attempt that brought a
+megabyte begins the count anew: a large file may be cut off many times, and yet it comes nearer."""
 FIRST_WAIT = 0.5
 """Seconds before the second attempt; each wait is twice as long as the one before."""
 S3_PATIENCE = {"connect_timeout": 10, "read_timeout": 20, "retries": {"mode": "standard", "max_attempts": 2}}
 """How long S3 may say nothing (seconds), and how often a request is sent, in botocore's words. As they come, a store
 that takes connections and never answers would be waited for for half an hour."""
 S3_RETRIES = 2
-"""How often s3fs asks for one piece of a file; each attempt of ours goes on where the last one ended."""
+"""How often s3fs asks for one thing; each attempt of ours goes on where the last one ended."""
 _CHUNK = 1 << 20
 """Bytes copied and hashed at a time."""
-_BLOCK = 8 << 20
-"""Bytes asked for at a time from S3, whose package would hold 50 MB of each file."""
 _HEARTBEAT = 0.2
 """Seconds between two words of progress."""
 
@@ -86,8 +85,8 @@ def fetch_remote(
     """Copy the file, the files of the folder, or the files that a glob matches into `scratch`, in their order.
 
     Each is copied once, because several narrow scans would otherwise each cross the network: a few files at a time, a
-    few megabytes of each in memory. A transfer that breaks off is gone on with where it stopped, a few times; a file
-    counts once its size, and its MD5 where the place tells one, are those that were promised.
+    few megabytes of each in memory. A transfer that breaks off is gone on with where it stopped, as long as it comes
+    nearer; a file counts once its size, and its MD5 where the place tells one, are those that were promised.
 
     Raises BatchError, without secrets, for whatever cannot be had whole; then nothing is left in `scratch`.
     """
@@ -278,25 +277,27 @@ class _Transfer:
 
     def _copied_whole(self, member: _Member, aside: Path) -> str:
         """Copy a file, go on with it when its transfer breaks off, and return its SHA-256 once it is as promised."""
-        copy = _Copy(member, self.system)
-        for attempt in range(1, ATTEMPTS + 1):
+        copy, attempt = _Copy(member, self.system), 0
+        while True:
+            before = copy.bytes
             try:
                 with aside.open("ab") as target:
                     copy.go_on(target, self._count)
                 copy.check()
                 return copy.sha256.hexdigest()
             except Exception as error:
+                going_on = copy.can_go_on(error)
+                attempt = 1 if going_on and copy.bytes - before >= _CHUNK else attempt + 1
                 if attempt == ATTEMPTS or self._stopping.is_set() or not may_pass(error):
                     raise
                 log.info("%s: %s; attempt %d of %d follows", member.name, error, attempt + 1, ATTEMPTS)
-                if not copy.can_go_on(error):
+                if not going_on:
                     self._count(-copy.bytes)
                     aside.unlink()
                     copy = _Copy(member, self.system)
                 self._trouble = f" (a transfer broke off; attempt {attempt + 1} of {ATTEMPTS})"
                 if self._stopping.wait(FIRST_WAIT * 2 ** (attempt - 1)):
                     raise
-        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _count(self, size: int) -> None:
         if self._stopping.is_set():
@@ -318,13 +319,7 @@ class _Copy:
 
     def go_on(self, target: Any, count: Callable[[int], None]) -> None:
         """Append what has not arrived yet."""
-        options = {"block_size": _BLOCK} if is_s3(self._system) else {}
-        if self.bytes:
-            self._system.invalidate_cache()
-        with self._system.open(self._member.path, "rb", **options) as source:
-            self._check_unchanged(source)
-            if self.bytes:
-                source.seek(self.bytes)
+        with self._opened() as source:
             while chunk := source.read(_CHUNK):
                 self.sha256.update(chunk)
                 if self._promised_md5:
@@ -335,7 +330,7 @@ class _Copy:
 
     def can_go_on(self, error: Exception) -> bool:
         """Whether the next attempt may begin where this one ended; the web's answers cannot all be entered midway."""
-        return "://" not in self._member.path and not isinstance(error, BrokenOff)
+        return "://" not in self._member.path and not arrived_wrong(error)
 
     def check(self) -> None:
         """Raise BrokenOff unless what arrived is what was promised; aiohttp itself notices a broken-off answer."""
@@ -348,12 +343,18 @@ class _Copy:
                 f"and it should be {self._promised_md5}"
             )
 
-    def _check_unchanged(self, source: Any) -> None:
-        now, before = getattr(source, "details", None), self._member.info
-        if not isinstance(now, dict):
-            return
-        if any(now.get(what) != before[what] for what in ("size", "ETag") if before.get(what) and now.get(what)):
+    def _opened(self) -> Any:
+        """What has not arrived yet, as a file."""
+        if is_s3(self._system):
+            return _S3Answer(self._system, self._member, self.bytes)
+        if not self.bytes:
+            return self._system.open(self._member.path, "rb")
+        self._system.invalidate_cache()
+        if self._system.info(self._member.path).get("size") != self._member.size:
             raise BatchError(f"{self._member.name} was replaced while it was read", advice="Try again.")
+        source = self._system.open(self._member.path, "rb")
+        source.seek(self.bytes)
+        return source
 
     def _is_encrypted(self) -> bool:
         """Whether the store encrypts with keys of its own, or of the sender's: its ETag is then no MD5."""
@@ -361,6 +362,38 @@ class _Copy:
         asked = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
         told = self._system.call_s3("head_object", **asked)
         return bool(told.get("SSECustomerAlgorithm")) or told.get("ServerSideEncryption") not in (None, "AES256")
+
+
+class _S3Answer:
+    """The rest of a file as one answer of S3, to read from.
+
+    s3fs' own files ask for one range after another and wait for each, which takes twice as long. Raises what s3fs does;
+    of a file that is another one by now, an OSError whose cause has the status 412.
+    """
+
+    def __init__(self, system: Any, member: _Member, start: int) -> None:
+        bucket, key, version = system.split_path(member.path)
+        etag = member.info.get("ETag")
+        asked = {
+            **({"VersionId": version} if version else {}),
+            **({"Range": f"bytes={start}-"} if start else {}),
+            **({"IfMatch": etag} if etag else {}),
+        }
+        self._system = system
+        self._body = system.call_s3("get_object", Bucket=bucket, Key=key, **asked)["Body"]
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; none at the end."""
+        from fsspec.asyn import sync
+
+        read: bytes = sync(self._system.loop, self._body.read, size)
+        return read
+
+    def __enter__(self) -> _S3Answer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._system.loop.call_soon_threadsafe(self._body.close)
 
 
 def _promised_md5(member: _Member, system: Any) -> str | None:
