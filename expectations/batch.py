@@ -66,6 +66,8 @@ class Batch:
         self._hashes: list[Future[str]] = []
         self._functions: dict[str, str] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="shopmon-duckdb")
+        self.watched: Callable[[float], None] = lambda _: None
+        """Told now and then which share (0–1) of a statement DuckDB has done, as far as it can say."""
 
     @property
     def rows(self) -> int:
@@ -136,7 +138,9 @@ class Batch:
         try:
             # Woken now and then: the system may hand the signal to a thread of DuckDB's, and a lock never hears of it.
             while wait([working], timeout=_HEARTBEAT).not_done:
-                pass
+                share = self.connection.query_progress()  # -1 where DuckDB cannot say
+                if share >= 0:
+                    self.watched(share / 100)
             return working.result()
         except KeyboardInterrupt:
             self.connection.interrupt()
@@ -247,7 +251,8 @@ def _prepare(batch: Batch) -> None:
     con.execute("set temp_directory = $folder", {"folder": str(batch.scratch / "spill")})
     con.execute("set max_expression_depth = 20000")  # of a table with thousands of columns
     con.execute("set preserve_insertion_order = false")
-    con.execute("set enable_progress_bar = false")  # after two seconds it is drawn on standard output, amid our answer
+    con.execute("set enable_progress_bar = true")  # else DuckDB does not know how far a statement is
+    con.execute("set enable_progress_bar_print = false")  # it would be drawn on standard output, amid our answer
     # No row may be skipped on the word of a file's statistics: writers leave NaN out of them, and DuckDB 2.0 then
     # drops rows from `where isnan(x)`.
     con.execute("set disabled_optimizers = 'statistics_propagation,filter_pushdown'")
