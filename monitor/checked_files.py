@@ -69,6 +69,8 @@ class CheckedFile:
     """Whether it is to be checked anew; until then its shares count."""
     gone: bool = False
     """Whether it was missing when its folder was looked at last; its shares go on to count."""
+    told: bool = True
+    """Whether the command that checked it came to its end, and could say what it found."""
 
 
 @dataclass(frozen=True)

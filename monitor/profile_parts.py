@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from expectations.batch import Batch
 from expectations.columns import FILE, ROW
-from expectations.errors import BatchError, ShopmonError
+from expectations.errors import BatchError
 from expectations.kinds import Holds
 from expectations.sql import Bound, quoted
 from monitor.profiles import (
@@ -84,7 +84,7 @@ def split(
     """Say how many rows of a relation lie in each window, by file if asked; its role `date` decides.
 
     Rows that lie a day or more behind `now` are in the future: clocks and time zones differ. Raises BatchError for a
-    batch without dates, and ShopmonError for one that reaches over more than a thousand windows.
+    batch without dates, and for one that reaches over more than a thousand windows.
     """
     moment = _moment(batch)
     first = like.columns.get("date")
@@ -106,8 +106,8 @@ def split(
     ]
     several = {part.window for part in parts}
     if len(several) > MOST_WINDOWS:
-        raise ShopmonError(
-            f"the dates of {len(parts):,} parts reach over {len(several):,} windows of {windows.written}, from "
+        raise BatchError(  # of fewer files, the rest may fit
+            f"the dates of this batch reach over {len(several):,} windows of {windows.written}, from "
             f"{windows.name(min(several))} to {windows.name(max(several))}; {MOST_WINDOWS:,} are kept at most",
             advice="Choose longer windows ([drift] window), or see whether the column is a date of the rows: --column.",
         )

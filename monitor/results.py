@@ -204,6 +204,15 @@ class WindowColumn:
     said: str
     """What changed, in a few words."""
 
+    @property
+    def times_floor(self) -> float | None:
+        """The effect as a multiple of its floor; None for what is told and not tested, and for a missing column.
+
+        >>> WindowColumn("price", "number", "Kolmogorov-Smirnov", 0.3, "distance", 0.1, 1e-9, True, "").times_floor
+        3.0
+        """
+        return round(abs(self.effect) / self.floor, 6) if self.floor else None
+
 
 @dataclass(frozen=True)
 class WindowDrift:
@@ -227,6 +236,12 @@ class WindowDrift:
     def drifted(self) -> tuple[str, ...]:
         """The columns that call for a look."""
         return tuple(dict.fromkeys(column.column for column in self.columns if column.drifted))
+
+    @property
+    def loudest(self) -> tuple[WindowColumn, ...]:
+        """What drifted, that first whose effect is the largest multiple of its floor; what has none comes first."""
+        drifted = [column for column in self.columns if column.drifted]
+        return tuple(sorted(drifted, key=lambda column: -(column.times_floor or float("inf"))))
 
 
 @dataclass(frozen=True)

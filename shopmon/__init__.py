@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shopmon.checking import check
     from shopmon.classifying import classify
+    from shopmon.incremental import check_new
+    from shopmon.kept_windows import windows
     from shopmon.labels import join_labels
     from shopmon.project import Project
     from shopmon.ranking import rank
@@ -29,6 +31,7 @@ __all__ = [
     "Project",
     "__version__",
     "check",
+    "check_new",
     "classify",
     "draft",
     "join_labels",
@@ -37,6 +40,7 @@ __all__ = [
     "retrain",
     "set_reference",
     "substitutes",
+    "windows",
 ]
 __version__ = "0.1.0"
 
@@ -46,6 +50,7 @@ _HOMES = {
     # would put the module in the name's place.
     "Project": "shopmon.project",
     "check": "shopmon.checking",
+    "check_new": "shopmon.incremental",
     "classify": "shopmon.classifying",
     "draft": "shopmon.starting",
     "join_labels": "shopmon.labels",
@@ -54,6 +59,7 @@ _HOMES = {
     "retrain": "shopmon.retraining",
     "set_reference": "shopmon.references",
     "substitutes": "shopmon.replacing",
+    "windows": "shopmon.kept_windows",
 }
 
 

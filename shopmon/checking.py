@@ -164,6 +164,7 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
     settings = project.settings.check
     reading = Reading(request.kind, request.columns, request.encoding, request.delimiter)
     with opened(request.data, reading, project, scratch, request.progress) as batch:
+        batch.watched = request.watch.statement
         chosen = Path(request.suite) if request.suite else project.suite(batch.kind) or built_in(batch.kind)
         suite = load_suite(chosen)
         if suite.kind not in (None, batch.kind):  # most of its rules would find nothing to examine, and pass

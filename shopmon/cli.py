@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from expectations.errors import ProjectError, ShopmonError
-from shopmon import __version__, cli_classify, cli_ranking, cli_training
+from shopmon import __version__, cli_classify, cli_ranking, cli_training, cli_windows
 from shopmon.command_parts import (
     COULD_NOT_RUN,
     FAILED,
@@ -40,6 +40,7 @@ from shopmon.command_parts import (
     tell,
 )
 from shopmon.console import (
+    check_shown,
     console,
     flush,
     one_line,
@@ -54,6 +55,7 @@ from shopmon.console import (
 if TYPE_CHECKING:
     from monitor.reference import Reference
     from monitor.runs import Run, RunSummary
+    from shopmon.new_files import NewFiles
     from shopmon.outcome import CheckResult, Failure
 
 __all__ = ["COULD_NOT_RUN", "FAILED", "PASSED", "app", "main"]
@@ -123,6 +125,7 @@ Examples:
   shopmon check s3://shop/reviews.parquet --json | jq .status
   shopmon check "postgresql://host/shop::reviews" --write-good good.parquet
   shopmon check data/new.parquet --reference data/good.parquet --by brand
+  shopmon check --new data/                only files that were not checked yet, and windows of time
 
 Exit codes: 0 passed, 1 the data failed, 2 could not run."""
 )
@@ -171,6 +174,13 @@ def check(
     only_rules: Annotated[
         bool, typer.Option("--only-rules", help="Ask only the rules: no comparison, no edge cases.")
     ] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Only files that are new or have changed since they were checked this way.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="With --new: check all of these files anew.")] = False,
+    forget_gone: Annotated[
+        bool, typer.Option("--forget-gone", help="With --new: rows of files that are gone leave the windows of time.")
+    ] = False,
     project: ProjectFolder = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -182,29 +192,41 @@ def check(
     reference set FILE), and edge cases among them are added to the retraining set. The answer is kept in
     .shopmon/runs/.
     """
-    with quiet_libraries(), progress_shown() as progress:
-        from shopmon.checking import attempt
+    if not new and (again or forget_gone):
+        raise typer.BadParameter(
+            "they are about files that were checked with --new", param_hint="--again, --forget-gone"
+        )
+    with quiet_libraries(), check_shown() as (progress, watch):
         from shopmon.request import Request
 
-        result = attempt(
-            Request(
-                data=paths,
-                kind=kind,
-                suite=suite,
-                engine=engine,
-                columns=columns_of(column),
-                encoding=encoding,
-                delimiter=delimiter,
-                project=project,
-                data_docs=data_docs,
-                write_good=write_good,
-                reference=reference,
-                by=tuple(by or ()),
-                evidently_workspace=evidently_workspace,
-                only_rules=only_rules,
-                progress=progress,
-            )
+        request = Request(
+            data=paths,
+            kind=kind,
+            suite=suite,
+            engine=engine,
+            columns=columns_of(column),
+            encoding=encoding,
+            delimiter=delimiter,
+            project=project,
+            data_docs=data_docs,
+            write_good=write_good,
+            reference=reference,
+            by=tuple(by or ()),
+            evidently_workspace=evidently_workspace,
+            only_rules=only_rules,
+            progress=progress,
+            watch=watch,
         )
+        if new:
+            from shopmon.incremental import attempt_new
+
+            found = attempt_new(request, again=again, forget_gone=forget_gone)
+        else:
+            from shopmon.checking import attempt
+
+            result = attempt(request)
+    if new:
+        return _show_new_files(found, as_json=as_json, quiet=quiet, debug=debug)
     if result.error:
         return tell(result.error, debug=debug, document=result.json() if as_json else None)
     if as_json:
@@ -541,6 +563,7 @@ def demo(
 app.add_typer(cli_training.app)
 app.add_typer(cli_classify.app)
 app.add_typer(cli_ranking.app)
+app.add_typer(cli_windows.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -607,6 +630,7 @@ def _wants_document(given: Sequence[str]) -> bool:
         "classify",
         "rank",
         "substitutes",
+        "windows",
     )
 
 
@@ -622,12 +646,15 @@ def _could_not_begin(error: Exception, given: Sequence[str]) -> int:
 def _document_of(failure: Failure, given: Sequence[str]) -> str:
     from datetime import UTC, datetime
 
+    from shopmon.new_files import NewFiles, NewStatus
     from shopmon.outcome import CheckResult, Status
     from shopmon.training_outcome import TrainingRun
 
     started = datetime.now(UTC).isoformat(timespec="seconds")
     if given[0] == "retrain":
         return TrainingRun("", "", failure, started, version=__version__).json()
+    if given[0] == "check" and "--new" in given:
+        return NewFiles(NewStatus.ERROR, started=started, version=__version__, error=failure).json()
     return CheckResult("", Status.ERROR, started=started, version=__version__, error=failure).json()
 
 
@@ -636,6 +663,22 @@ def _show_result(result: CheckResult, *, quiet: bool) -> None:
 
     width = console().width
     show(verdict(result, width=width) if quiet else summary(result, width=width, here=Path.cwd()))
+
+
+def _show_new_files(found: NewFiles, *, as_json: bool, quiet: bool, debug: bool) -> int:
+    from shopmon.new_files import NewStatus
+    from shopmon.new_files_summary import new_files_summary, new_files_verdict
+
+    if not as_json and (found.units or not found.error):
+        width = console().width
+        show(new_files_verdict(found, width=width) if quiet else new_files_summary(found, width=width, here=Path.cwd()))
+    if found.error:
+        return tell(found.error, debug=debug, document=found.json() if as_json else None)
+    if as_json:
+        write_document(found.json())
+    if found.status is NewStatus.ERROR:
+        return COULD_NOT_RUN
+    return PASSED if found.passed else FAILED
 
 
 def _show_reference(reference: Reference, as_json: bool) -> int:

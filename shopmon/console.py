@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from retrain.results import TrainingProgress
+    from shopmon.check_progress import CheckProgress
 
 _PATIENCE = 1.0
 """Seconds of silence before progress is shown."""
+_REDRAWN = 0.25
+"""Seconds between two looks at how far a check is."""
 
 
 @contextlib.contextmanager
@@ -49,6 +52,61 @@ def progress_shown() -> Iterator[Callable[[str], None]]:
         timer.cancel()
         timer.join()
         status.stop()
+
+
+@contextlib.contextmanager
+def check_shown() -> Iterator[tuple[Callable[[str], None], CheckProgress]]:
+    """Show on standard error how far a check is, once it takes longer than a second; only to a terminal.
+
+    Given are what is told of each step, and what is told how far it is.
+    """
+    from shopmon.check_progress import CheckProgress
+
+    watch = CheckProgress()
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield watch.step, watch
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+    from rich.table import Column
+
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.fields[doing]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
+        console=console(to_stderr=True),
+        transient=True,
+        refresh_per_second=4,
+        get_time=time.monotonic,
+    )
+    shown = bar.add_task("", total=1.0, doing="reading", left="")
+    stopped = threading.Event()
+
+    def keep_up() -> None:
+        if stopped.wait(_PATIENCE):
+            return
+        bar.start()
+        while not stopped.wait(_REDRAWN):
+            doing = one_line(watch.doing) or "reading"
+            bar.update(shown, completed=watch.done, doing=doing, left=progress_facts(watch))
+
+    drawing = threading.Thread(target=keep_up, name="shopmon-progress", daemon=True)
+    drawing.start()
+    try:
+        yield watch.step, watch
+    finally:
+        stopped.set()
+        drawing.join()
+        bar.stop()
+
+
+def progress_facts(watch: CheckProgress) -> str:
+    """What is known of how far a check is: a share, once there is one, and the time left, once it can be known."""
+    from shopmon.check_progress import about
+
+    left = watch.seconds_left
+    share = f"{watch.done:.0%}" if watch.done >= 0.01 else ""
+    return ", ".join(filter(None, (share, "" if left is None else f"about {about(left)} left")))
 
 
 def one_line(text: str) -> str:

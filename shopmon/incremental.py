@@ -22,13 +22,14 @@ from shopmon.references import reference_for
 from shopmon.request import Request
 from shopmon.rooms import drift_settings
 from shopmon.telemetry import switch_off
-from shopmon.windowing import NO_REFERENCE
+from shopmon.windowing import NO_REFERENCE, bins_of_shares
 
 if TYPE_CHECKING:
     from expectations.file_listing import Listed
     from monitor.checked_files import Changes, CheckedFile, CheckedFiles, Share
     from monitor.reference import Reference
     from monitor.window_store import Kept
+    from monitor.windows import Windows
 
 MOST_FILES = 1_000
 """Files of one batch: each of them is a source in the record of its run."""
@@ -39,6 +40,7 @@ def check_new(
     data: str | Path | Sequence[str | Path],
     *,
     again: bool = False,
+    forget_gone: bool = False,
     kind: str | None = None,
     suite: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
@@ -53,10 +55,12 @@ def check_new(
     They are checked in batches of `[check] at_once` megabytes, each recorded as a run of its own; what a process has
     checked before it was killed is not checked again. With `[drift] window`, the rows of each file are put into windows
     of time, and every window that is reached is compared with the reference: with all its rows, whichever file and
-    whichever day brought them. `again` checks all files anew.
+    whichever day brought them. Rows of a file that has changed take the place of its earlier ones there; those of a
+    file that is gone stay, unless `forget_gone` takes them out. `again` checks all files anew.
 
-    Bad data is no error: `result.passed` is False. A batch that could not be checked is a `Unit` with an error. Raises
-    ShopmonError where nothing could be: for an address that names no file, or while another process is at it.
+    Bad data is no error: `result.passed` is False. A batch that could not be checked is a `Unit` with an error. What a
+    killed process had checked and could not tell is told now, and counts for the status. Raises ShopmonError where
+    nothing could be checked: for an address that names no file, or while another process is at it.
 
     >>> with TemporaryDirectory() as folder:
     ...     _ = (Path(folder) / "new.csv").write_text("text,stars\\nWarm and light.,5\\n")
@@ -64,19 +68,19 @@ def check_new(
     >>> first.new, second.same, second.status.value
     (1, 1, 'nothing new')
     """
-    given = {name: value for name, value in locals().items() if name != "again"}
-    found = attempt_new(Request(**given), again=again)
+    given = {name: value for name, value in locals().items() if name not in ("again", "forget_gone")}
+    found = attempt_new(Request(**given), again=again, forget_gone=forget_gone)
     if found.error and found.error.cause:
         raise found.error.cause
     return found
 
 
-def attempt_new(request: Request, *, again: bool = False) -> NewFiles:
+def attempt_new(request: Request, *, again: bool = False, forget_gone: bool = False) -> NewFiles:
     """As `check_new`, but that nothing could be checked is a result as well, with status `error`."""
     switch_off()
     started, clock = datetime.now(UTC), perf_counter()
     try:
-        found = _Checking(request, Project.of(request.project)).run(again)
+        found = _Checking(request, Project.of(request.project)).run(again=again, forget_gone=forget_gone)
     except Exception as error:
         found = NewFiles(NewStatus.ERROR, error=Failure.of(error))
     at = started.isoformat(timespec="seconds")
@@ -92,9 +96,11 @@ class _Checking:
         self.length = None if request.only_rules else project.settings.drift.window
         self.units: list[Unit] = []
         self.results: list[CheckResult] = []
+        self.notes: list[str] = []
         self.stopped = False
+        self.error: Failure | None = None
 
-    def run(self, again: bool) -> NewFiles:
+    def run(self, *, again: bool, forget_gone: bool) -> NewFiles:
         from expectations.file_listing import list_files, within
         from monitor.checked_files import CheckedFiles
         from monitor.run_folder import sweep
@@ -106,15 +112,42 @@ class _Checking:
             sweep(self.project.checked, timedelta(0))  # whoever holds the list writes here, and nobody else
             if again:
                 known.check_again(one.key for one in listed)
-            changes = known.changes(listed, [within(address) for address in self.addresses], _sha256)
+            named = [within(address) for address in self.addresses]
+            changes = known.changes(listed, named, _sha256)
             known.commit(changes.known, without=[before for before, _ in changes.moved])
-            notes = list(self._notes(changes, known))
+            self.notes += self._notes(changes, known, forget_gone)
+            if forget_gone:
+                known.commit([], without=[key for key, one in known.files.items() if one.gone and one.within in named])
+            self._take_over(changes, known)
             batches = list(units(changes.to_check, self.project.settings.check.at_once * 1_000_000))
-            for number, unit in enumerate(batches, start=1):
+            before, sizes = 0.0, [float(sum(one.size or 1 for one in unit)) for unit in batches]
+            for number, (unit, size) in enumerate(zip(batches, sizes, strict=True), start=1):
                 if not self.stopped:
+                    self.request.watch.part(before / sum(sizes), size / sum(sizes))
+                    before += size
                     self._check(unit, known, f"batch {number:,} of {len(batches):,}: " if len(batches) > 1 else "")
-            windows = self._windows(known)
-        return self._found(changes, windows, notes)
+            windows = self._windows_or_error(known)
+            if self.error is None:
+                here = {one.key for one in listed}
+                known.commit(replace(one, told=True) for one in known.files.values() if one.key in here)
+        return self._found(changes, windows)
+
+    def _take_over(self, changes: Changes, known: CheckedFiles) -> None:
+        """Tell what a process had checked that was ended before it could tell."""
+        from monitor.runs import RunStore
+
+        files = [known.files[key] for key in changes.same if not known.files[key].told]
+        if not files:
+            return
+        with RunStore.open(self.project.store_url) as store:  # what is on the list was recorded before
+            for run_id in dict.fromkeys(one.run_id for one in files):
+                recorded = store.get(run_id).document if run_id in store else {}
+                if not CheckResult.can_read(recorded):
+                    self.notes.append(f"what run {run_id} found, which was ended before it could tell, is not recorded")
+                    continue
+                result = CheckResult.from_document(recorded)
+                self.units.append(Unit.of(result, [source.name for source in result.sources], earlier=True))
+                self.results.append(result)
 
     # --- one batch after the other ----------------------------------------------------------------------------------
 
@@ -145,7 +178,7 @@ class _Checking:
         """Give the shares their places, then put the files on the list: what is on it is recorded, and counts once."""
         sources = {source.name: index for index, source in enumerate(result.sources)}
         shares = self._placed(result, staging)
-        bins = self._bins(result.kind or "") if self.length else None
+        bins = bins_of_shares(staging)
         entries = []
         for one in unit:
             index = sources.get(one.name)  # none for another name of a file that was read already
@@ -162,6 +195,7 @@ class _Checking:
                     asked=_asked(self.request, self.project, result.kind or ""),
                     window=self.length if bins else None,
                     bins=bins,
+                    told=False,
                     shares=tuple(shares.get(-1 if index is None else index, ())),
                 )
             )
@@ -175,7 +209,7 @@ class _Checking:
 
         store, found = WindowStore(self.project.windows), dict[int, list[Share]]()
         rows = {window.start: window for window in result.windows.windows}
-        for file in sorted(staging.iterdir()):
+        for file in sorted(staging.glob("*.zip")):
             index, window = map(int, file.stem.split("_"))
             windows, name = Windows(self.length or ""), f"{result.run_id}-{index}.zip"
             store.keep(file, result.kind or "", windows, window, name)
@@ -189,6 +223,14 @@ class _Checking:
         return bins_of(reference.profile) if reference else None
 
     # --- windows ----------------------------------------------------------------------------------------------------
+
+    def _windows_or_error(self, known: CheckedFiles) -> dict[str, WindowsSection]:
+        """The files were checked all the same, and that must be told whatever is wrong with kept windows."""
+        try:
+            return self._windows(known)
+        except ShopmonError as error:
+            self.error = Failure.of(error)
+            return {}
 
     def _windows(self, known: CheckedFiles) -> dict[str, WindowsSection]:
         """Compare every window whose rows are not those that were compared last, by kind; and sweep."""
@@ -215,7 +257,10 @@ class _Checking:
             return WindowsSection(reason=NO_REFERENCE, length=length)
         store, compared = WindowStore(self.project.windows), []
         for one in held:
-            before = store.analysed(one)
+            try:
+                before = store.analysed(one)
+            except ShopmonError:  # damaged: it is made anew
+                before = None
             if before and (before.shares, before.reference) == (one.shares, reference_digest(reference)):
                 continue
             compared.append(self._compare(one, reference))
@@ -233,11 +278,15 @@ class _Checking:
 
         windows, store = Windows(one.length), WindowStore(self.project.windows)
         if one.bins != (bins_of(reference.profile),):
-            reason = f"the reference was set anew since some of its files were checked: {AGAIN}"
-            start, end = windows.name(one.window), windows.name(one.window + 1)
-            return WindowDrift(start, end, one.rows, one.files, DriftStatus.NOT_EXAMINED, reason)
+            return _not_compared(
+                windows, one, f"the reference was set anew since some of its files were checked: {AGAIN}"
+            )
+        try:
+            parts = list(store.profiles(one))
+        except ShopmonError as error:  # the others are compared all the same
+            reason = f"{error.problem.rstrip('.')}. {error.advice}"
+            return _not_compared(windows, one, reason)
         settings = drift_settings(self.project, ())
-        parts = list(store.profiles(one))
         found, now = window_drift(
             windows, one.window, parts, reference, settings, files=one.files, progress=self.request.progress
         )
@@ -246,19 +295,20 @@ class _Checking:
 
     # --- what is told -----------------------------------------------------------------------------------------------
 
-    def _notes(self, changes: Changes, known: CheckedFiles) -> Iterator[str]:
+    def _notes(self, changes: Changes, known: CheckedFiles, forget_gone: bool) -> Iterator[str]:
         same = [known.files[key] for key in changes.same]
         other = [one for one in same if one.asked != _asked(self.request, self.project, one.kind)]
         if other:
-            yield f"{_files(len(other))} were checked by other rules or columns than those of now: {AGAIN}"
+            yield f"{_files(len(other))} checked by other rules or columns than those of now: {AGAIN}"
         if self.length and (left_out := [one for one in same if self._in_other_windows(one)]):
             yield (
-                f"{_files(len(left_out))} are in no window of {self.length} that the reference of now could be "
+                f"{_files(len(left_out))} in no window of {self.length} that the reference of now could be "
                 f"compared with: {AGAIN}"
             )
         if changes.gone:
             names = _some(changes.gone)
-            yield f"{_files(len(changes.gone))} are gone since they were checked: {names}; their rows stay in windows"
+            stay = "their rows leave the windows" if forget_gone else "their rows stay in windows (--forget-gone)"
+            yield f"{_files(len(changes.gone))} gone since they were checked: {names}; {stay}"
         for before, now in changes.moved:
             yield f"{before} has moved to {now}"
 
@@ -266,15 +316,15 @@ class _Checking:
         bins = self._bins(one.kind)
         return bins is not None and (one.window, one.bins) != (self.length, bins)
 
-    def _found(self, changes: Changes, windows: Mapping[str, WindowsSection], notes: Sequence[str]) -> NewFiles:
-        left = len(changes.to_check) - sum(len(unit.files) for unit in self.units)
+    def _found(self, changes: Changes, windows: Mapping[str, WindowsSection]) -> NewFiles:
+        left = len(changes.to_check) - sum(len(unit.files) for unit in self.units if not unit.earlier)
         status = NewStatus.of([unit.status for unit in self.units])
         drifted = any(section.status is DriftStatus.DRIFTED for section in windows.values())
         if drifted and self.project.settings.drift.fail and status in (NewStatus.PASSED, NewStatus.NOTHING_NEW):
             status = NewStatus.FAILED
-        stopped = [f"{_files(left)} were not checked, as the one before could not be"] if left else []
+        stopped = [f"{_files(left)} not checked, as the batch before could not be"] if left else []
         return NewFiles(
-            status,
+            NewStatus.ERROR if self.error else status,
             new=len(changes.new),
             changed=len(changes.changed),
             same=len(changes.same),
@@ -282,8 +332,14 @@ class _Checking:
             gone=changes.gone,
             units=tuple(self.units),
             windows=windows,
-            notes=(*notes, *stopped),
+            notes=(*self.notes, *stopped),
+            error=self.error,
         )
+
+
+def _not_compared(windows: Windows, one: Kept, reason: str) -> WindowDrift:
+    start, end = windows.name(one.window), windows.name(one.window + 1)
+    return WindowDrift(start, end, one.rows, one.files, DriftStatus.NOT_EXAMINED, reason)
 
 
 def units(files: Iterable[Listed], most_bytes: int) -> Iterator[list[Listed]]:

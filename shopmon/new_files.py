@@ -41,6 +41,8 @@ class Unit:
     """Some files that were checked together, as one run."""
 
     files: tuple[str, ...]
+    kind: str | None
+    """None where it could not be told."""
     run_id: str | None
     """The recorded run; None where none was begun."""
     status: Status
@@ -53,12 +55,15 @@ class Unit:
     """Edge cases."""
     seconds: float
     error: Failure | None = None
+    earlier: bool = False
+    """Whether an earlier process checked them that was ended before it could tell."""
 
     @classmethod
-    def of(cls, result: CheckResult, files: Sequence[str]) -> Unit:
+    def of(cls, result: CheckResult, files: Sequence[str], *, earlier: bool = False) -> Unit:
         """The answer of one check in short."""
         return cls(
             files=tuple(files),
+            kind=result.kind,
             run_id=result.run_id or None,
             status=result.status,
             rows=result.rows,
@@ -68,6 +73,7 @@ class Unit:
             selected=result.edge_cases.selected,
             seconds=result.seconds,
             error=result.error,
+            earlier=earlier,
         )
 
 

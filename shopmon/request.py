@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shopmon.check_progress import CheckProgress
 from shopmon.project import Project
 
 
@@ -47,3 +48,5 @@ class Request:
     whoever gave it compares the windows. None: the check compares those of its own rows."""
     progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
     """Told what is being done, in a few words."""
+    watch: CheckProgress = field(default_factory=CheckProgress, repr=False)
+    """Told how far it is; whoever shows it asks it for the time that is left."""

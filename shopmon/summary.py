@@ -16,6 +16,7 @@ from expectations.results import ExpectationResult, Outcome, Severity
 from shopmon.change_summary import drift_lines, drift_said, edge_case_lines, edge_cases_said
 from shopmon.outcome import CheckResult, Failure, Status
 from shopmon.terminal_text import example_text, inert, padded, percent, rows_text, shortened, shortened_path
+from shopmon.window_summary import window_lines, windows_said
 
 if TYPE_CHECKING:
     from monitor.runs import RunSummary
@@ -48,6 +49,9 @@ def summary(result: CheckResult, *, width: int, here: Path) -> Group:
     lines.extend(_rules(result, width))
     lines.append(_labelled([("Drift", drift_said(result.drift))]))
     lines.extend(drift_lines(result.drift, width))
+    if result.windows.length:
+        lines.append(_labelled([("Windows", windows_said(result.windows))]))
+        lines.extend(window_lines(result.windows.windows, width) if result.windows.windows else ())
     lines.append(_labelled([("Edge cases", edge_cases_said(result.edge_cases))]))
     lines.extend(edge_case_lines(result.edge_cases, width))
     lines.append(_labelled(_after_rules(result, here)))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from monitor.windows import Windows
 
 NO_REFERENCE = "there is no reference; set one with: shopmon reference set FILE"
+_BINS = "bins"
 
 
 def windowed(batch: Batch, request: Request, project: Project) -> WindowsSection:
@@ -40,6 +41,10 @@ def windowed(batch: Batch, request: Request, project: Project) -> WindowsSection
     windows, reference = Windows(length), _reference(batch, request, project)
     if reference is None:
         return WindowsSection(reason=NO_REFERENCE, length=length)
+    if request.shares is not None:
+        from monitor.window_store import bins_of
+
+        (request.shares / _BINS).write_text(bins_of(reference.profile), encoding="ascii")
     if "date" not in reference.profile.columns and batch.column("date") is None:
         return WindowsSection(reason=f"these {batch.kind} have no dates, and neither has the reference", length=length)
     request.progress("putting rows into windows")
@@ -89,6 +94,16 @@ def counted(windows: Windows, found: Split) -> WindowsSection:
             for window, of_files in sorted(rows.items())
         ),
     )  # fmt: skip
+
+
+def bins_of_shares(shares: Path) -> str | None:
+    """A digest of the bins that a check used for the shares which it put into this folder.
+
+    Not those of the reference as it is afterwards: another process may have set one meanwhile. None where the project
+    has no windows or no reference.
+    """
+    file = shares / _BINS
+    return file.read_text(encoding="ascii") if file.exists() else None
 
 
 def _keep(batch: Batch, file: Path, index: int, profile: Profile) -> None:

@@ -1,0 +1,117 @@
+"""How far is a check, and how long will it take yet?
+
+What DuckDB says of the statement it works on is the only measure there is within a step; how steps compare with one
+another was measured once. The time left is therefore told late, in round numbers, and not at all where it is a guess.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+STEPS = (
+    # how a step begins to be told, and its share of the time of a check of 3 million reviews in parquet
+    ("reading", 0.02),
+    ("looking for rows that repeat", 0.16),
+    ("finding the rows that break a rule", 0.34),
+    ("counting", 0.12),
+    ("judging", 0.02),
+    ("putting rows into windows", 0.06),
+    ("profiling the batch", 0.0),
+    ("counting numbers", 0.06),
+    ("counting categories", 0.04),
+    ("counting words", 0.02),
+    ("looking for rows to learn from", 0.12),
+    ("comparing", 0.04),
+)
+_PATIENCE, _LEAST = 10.0, 0.1
+"""Seconds, and share of the whole, from which on the time left can be told."""
+_STILL = 0.25
+"""Share of the time so far after which a measure that did not move says nothing any more."""
+_SMOOTH = 15.0
+"""Seconds in which an estimate takes over two thirds of what is measured anew."""
+
+
+_OF_BATCH = re.compile(r"batch [0-9,]+ of [0-9,]+: ")
+"""What stands before a step where several batches are checked."""
+
+
+class CheckProgress:
+    """A check on its way. Told what is being done; asked for the share that is done, and the seconds that are left."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = self._moved = self._estimated = clock()
+        self._step, self._within = 0, 0.0
+        self._before, self._part = 0.0, 1.0
+        self._told = 0.0
+        self._left: float | None = None
+        self.doing = ""
+
+    def step(self, doing: str) -> None:
+        """A step begins: what is told of it, in a few words."""
+        self.doing = doing
+        what = _OF_BATCH.sub("", doing)
+        for number, (beginning, _) in enumerate(STEPS):
+            if what.startswith(beginning) and number > self._step:
+                self._step, self._within = number, 0.0
+        self._look()
+
+    def statement(self, share: float) -> None:
+        """DuckDB has done this share of a statement; a step may have several, of which the first tells most."""
+        self._within = max(self._within, min(max(share, 0.0), 1.0))
+        self._look()
+
+    def part(self, before: float, size: float) -> None:
+        """A batch of several begins: the share of the whole that was done before it, and its own share."""
+        self._before, self._part = before, size
+        self._step, self._within = 0, 0.0
+        self._look()
+
+    @property
+    def done(self) -> float:
+        """The share of the whole that is done, 0–1; it never falls."""
+        return self._told
+
+    @property
+    def seconds_left(self) -> float | None:
+        """About how long it will take yet; None as long as, or whenever, that cannot be known."""
+        now = self._clock()
+        so_far = now - self._began
+        if self._left is None or now - self._moved > max(_PATIENCE, _STILL * so_far):
+            return None
+        return max(self._left - (now - self._estimated), 0.0)
+
+    def _look(self) -> None:
+        steps = sum(share for _, share in STEPS[: self._step]) + STEPS[self._step][1] * self._within
+        done = min(self._before + self._part * steps, 0.999)
+        if done <= self._told:
+            return
+        self._told, self._moved = done, self._clock()
+        so_far = self._moved - self._began
+        if so_far < _PATIENCE or done < _LEAST:
+            return
+        measured = so_far * (1 - done) / done
+        if self._left is None:
+            self._left = measured
+        else:
+            passed = self._moved - self._estimated
+            expected, weight = max(self._left - passed, 0.0), passed / (passed + _SMOOTH)
+            self._left = expected + weight * (measured - expected)
+        self._estimated = self._moved
+
+
+def about(seconds: float) -> str:
+    """A duration that is only known about, in round numbers.
+
+    >>> [about(seconds) for seconds in (3, 42, 100, 400, 8_000)]
+    ['a few s', '40 s', '2 min', '7 min', '2.2 h']
+    """
+    if seconds < 10:
+        return "a few s"
+    if seconds < 90:
+        return f"{round(seconds / 10) * 10:.0f} s"
+    if seconds < 5_400:
+        return f"{round(seconds / 60):.0f} min"
+    return f"{seconds / 3_600:.1f} h"
