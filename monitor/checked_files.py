@@ -24,6 +24,8 @@ from monitor.run_folder import write_aside
 VERSION = 1
 """Of the list's format."""
 _FILE, _LOCK = "files.json", "lock"
+_PLACES = ("key", "within")
+"""What says where a file is."""
 _ADVICE = "Take it away, and all files count as new; what was recorded of them stays."
 
 
@@ -98,14 +100,16 @@ class Changes:
 class CheckedFiles:
     """The list of a folder, held by this process alone."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.files: dict[str, CheckedFile] = {one.key: one for one in read(folder)}
+    def __init__(self, folder: Path, base: Path) -> None:
+        self._folder, self._base = folder, base
+        self.files: dict[str, CheckedFile] = {one.key: one for one in read(folder, base)}
 
     @classmethod
     @contextmanager
-    def held(cls, folder: Path) -> Iterator[CheckedFiles]:
+    def held(cls, folder: Path, base: Path) -> Iterator[CheckedFiles]:
         """The list, until the block ends; the folder is made where it is missing.
+
+        Paths below `base` are kept relative to it: a project that is moved as a whole keeps its files.
 
         Raises ShopmonError where another process holds it, or where it cannot be read or written.
         """
@@ -114,7 +118,7 @@ class CheckedFiles:
             lock = (folder / _LOCK).open("a+", encoding="ascii")
         with lock:
             _take(lock, folder)
-            yield cls(folder)
+            yield cls(folder, base)
 
     def commit(self, entries: Iterable[CheckedFile], without: Iterable[str] = ()) -> None:
         """Put files on the list, in place of earlier entries, and take others off: all at once, or not at all."""
@@ -122,7 +126,7 @@ class CheckedFiles:
         files |= {one.key: one for one in entries}
         if files == self.files:
             return
-        told = {"version": VERSION, "files": [asdict(files[key]) for key in sorted(files)]}
+        told = {"version": VERSION, "files": [_kept(files[key], self._base) for key in sorted(files)]}
         with _told(self._folder), write_aside(self._folder / _FILE) as aside:
             aside.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
         self.files = files
@@ -142,7 +146,7 @@ class CheckedFiles:
         return _Comparing(self.files, listed, within, sha256).changes()
 
 
-def read(folder: Path) -> tuple[CheckedFile, ...]:
+def read(folder: Path, base: Path) -> tuple[CheckedFile, ...]:
     """What is on the list of a folder, without holding it; nothing where there is none.
 
     Raises ShopmonError for a damaged list, and one of another version of shopmon.
@@ -155,7 +159,7 @@ def read(folder: Path) -> tuple[CheckedFile, ...]:
                 f"the list {file} has format {told['version']}, and this version of shopmon reads {VERSION}",
                 advice=_ADVICE,
             )
-        return tuple(_entry(one) for one in told["files"])
+        return tuple(_entry(one, base) for one in told["files"])
     except FileNotFoundError:
         return ()
     except ShopmonError:
@@ -164,12 +168,26 @@ def read(folder: Path) -> tuple[CheckedFile, ...]:
         raise ShopmonError(f"the list {file} cannot be read: {error}", advice=_ADVICE) from error
 
 
-def _entry(told: Mapping[str, Any]) -> CheckedFile:
-    known = {field.name for field in fields(CheckedFile)}
+def _entry(told: Mapping[str, Any], base: Path) -> CheckedFile:
+    known = {field.name for field in fields(CheckedFile)} - {"shares", *_PLACES}
     return CheckedFile(
-        **{name: value for name, value in told.items() if name in known and name != "shares"},
+        **{name: value for name, value in told.items() if name in known},
+        **{name: _absolute(told[name], base) for name in _PLACES},
         shares=tuple(Share(**share) for share in told["shares"]),
     )
+
+
+def _kept(one: CheckedFile, base: Path) -> dict[str, Any]:
+    return {**asdict(one), **{name: _relative(getattr(one, name), base) for name in _PLACES}}
+
+
+def _relative(place: str, base: Path) -> str:
+    path = Path(place)
+    return str(path.relative_to(base)) if path.is_absolute() and path.is_relative_to(base) else place
+
+
+def _absolute(place: str, base: Path) -> str:
+    return place if "://" in place else os.path.normpath(base / place)
 
 
 class _Comparing:

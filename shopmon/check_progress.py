@@ -55,6 +55,8 @@ class CheckProgress:
         what = _OF_BATCH.sub("", doing)
         for number, (beginning, _) in enumerate(STEPS):
             if what.startswith(beginning) and number > self._step:
+                if self._step == 0 and self._before == 0:
+                    self._began = self._clock()  # reading depends on the format, and says nothing of what follows
                 self._step, self._within = number, 0.0
         self._look()
 

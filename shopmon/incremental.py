@@ -106,9 +106,10 @@ class _Checking:
         from monitor.run_folder import sweep
 
         keep_out_of_git(self.project)
+        base = self.project.folder.absolute()
         self.request.progress("looking for new files")
         listed = list_files(self.addresses)
-        with CheckedFiles.held(self.project.checked) as known:
+        with CheckedFiles.held(self.project.checked, base) as known:
             sweep(self.project.checked, timedelta(0))  # whoever holds the list writes here, and nobody else
             if again:
                 known.check_again(one.key for one in listed)
@@ -343,11 +344,13 @@ def _not_compared(windows: Windows, one: Kept, reason: str) -> WindowDrift:
 
 
 def units(files: Iterable[Listed], most_bytes: int) -> Iterator[list[Listed]]:
-    """Files in batches of one family, each of so many bytes at most, or of one file."""
-    by_family: dict[str, list[Listed]] = {}
+    """Files in batches of one family and layout, each of so many bytes at most, or of one file."""
+    from expectations.file_layout import layout
+
+    alike: dict[tuple[str, str], list[Listed]] = {}
     for one in files:
-        by_family.setdefault(one.family, []).append(one)
-    for family in by_family.values():
+        alike.setdefault((one.family, layout(one)), []).append(one)
+    for family in alike.values():
         unit: list[Listed] = []
         held = 0
         for one in family:

@@ -67,7 +67,7 @@ def windows(
     from monitor.window_store import kept
 
     found = Project.of(project)
-    files = read(found.checked)
+    files = read(found.checked, found.folder.absolute())
     held = [one for one in kept(files) if kind in (None, one.kind)]
     at = _moment(day) if day else None
     chosen = [one for one in held if at is None or _holds(one, at)]

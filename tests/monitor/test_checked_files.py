@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from expectations.errors import ShopmonError
 from expectations.file_listing import Listed
 from monitor.checked_files import CheckedFile, CheckedFiles, Share, read
 
+BASE = Path("/shop")
 FOLDER = "/shop/in"
 
 
@@ -37,7 +39,7 @@ def never(one):
 
 @pytest.fixture
 def known(tmp_path):
-    with CheckedFiles.held(tmp_path) as held:
+    with CheckedFiles.held(tmp_path, BASE) as held:
         held.commit([checked(listed("1.parquet"))])
         yield held
 
@@ -88,7 +90,7 @@ def test_nothing_is_gone_from_where_nobody_looked(known):
 
 def test_checking_anew_outlives_the_process_that_asked_for_it(known, tmp_path):
     known.check_again([f"{FOLDER}/1.parquet"])
-    (one,) = read(tmp_path)
+    (one,) = read(tmp_path, BASE)
     assert one.again
     assert known.changes([listed("1.parquet")], [FOLDER], never).changed == (listed("1.parquet"),)
 
@@ -96,11 +98,21 @@ def test_checking_anew_outlives_the_process_that_asked_for_it(known, tmp_path):
 def test_what_is_committed_is_read_back(known, tmp_path):
     entry = replace(checked(listed("ü\n.parquet")), told=False, gone=True)
     known.commit([entry], without=[f"{FOLDER}/1.parquet"])
-    assert read(tmp_path) == (entry,)
+    assert read(tmp_path, BASE) == (entry,)
+
+
+def test_a_project_that_is_moved_as_a_whole_keeps_its_files_and_others_stay_where_they_are(known, tmp_path):
+    elsewhere = replace(checked(listed("1.parquet")), key="/mnt/a.parquet", within="/mnt")
+    remote = replace(elsewhere, key="s3://shop/a.parquet", within="s3://shop/*.parquet")
+    known.commit([elsewhere, remote])
+    assert [one.key for one in read(tmp_path, Path("/new/shop"))] == [
+        "/mnt/a.parquet", "/new/shop/in/1.parquet", "s3://shop/a.parquet",
+    ]  # fmt: skip
+    assert [one.within for one in read(tmp_path, Path("/new/shop"))] == ["/mnt", "/new/shop/in", "s3://shop/*.parquet"]
 
 
 def test_only_one_process_holds_the_list(known, tmp_path):
-    with pytest.raises(ShopmonError, match="another process"), CheckedFiles.held(tmp_path):
+    with pytest.raises(ShopmonError, match="another process"), CheckedFiles.held(tmp_path, BASE):
         pass
 
 
@@ -110,10 +122,10 @@ def test_only_one_process_holds_the_list(known, tmp_path):
 def test_a_damaged_list_is_told_and_not_taken_for_an_empty_one(tmp_path, damage):
     (tmp_path / "files.json").write_text(damage)
     with pytest.raises(ShopmonError, match="cannot be read"):
-        read(tmp_path)
+        read(tmp_path, BASE)
 
 
 def test_a_list_of_another_version_is_told(tmp_path):
     (tmp_path / "files.json").write_text(json.dumps({"version": 2, "files": []}))
     with pytest.raises(ShopmonError, match="format 2"):
-        read(tmp_path)
+        read(tmp_path, BASE)

@@ -185,7 +185,7 @@ def test_json_is_one_document_also_where_nothing_could_be_checked(typed, words):
 
 def test_two_at_once_are_refused(typed, tmp_path):
     small("in/a.parquet")
-    with CheckedFiles.held(tmp_path / ".shopmon" / "checked"):
+    with CheckedFiles.held(tmp_path / ".shopmon" / "checked", tmp_path):
         code, out, err = typed("check", "--new", "in")
     assert (code, out) == (2, "")
     assert f"another process ({os.getpid()}) is checking new files of this project" in err
@@ -213,13 +213,13 @@ def test_a_killed_check_goes_on_where_it_stopped_and_counts_nothing_twice(typed,
     )  # fmt: skip
     checked = tmp_path / ".shopmon" / "checked"
     ends = time.monotonic() + 500
-    while running.poll() is None and not read(checked) and time.monotonic() < ends:
+    while running.poll() is None and not read(checked, tmp_path) and time.monotonic() < ends:
         time.sleep(0.02)
     running.send_signal(number)
     running.wait(timeout=120)
-    before = {Path(one.key).name for one in read(checked)}
+    before = {Path(one.key).name for one in read(checked, tmp_path)}
     assert 0 < len(before) < 3, "the process was to be killed after its first batch and before its last"
-    assert not any(one.told for one in read(checked))
+    assert not any(one.told for one in read(checked, tmp_path))
     (checked / "windows" / "reviews" / "7d" / "2026-09-07").mkdir(parents=True, exist_ok=True)
     (checked / "windows" / "reviews" / "7d" / "2026-09-07" / "left-0.zip").write_bytes(b"of a killed process")
 
@@ -228,7 +228,7 @@ def test_a_killed_check_goes_on_where_it_stopped_and_counts_nothing_twice(typed,
     assert (code, document["status"]) == (1, "failed")  # the bad file is told, whichever process checked it
     assert {name for name, unit in units.items() if unit["earlier"]} == before
     assert sorted(units) == sorted(name for run in runs(tmp_path) for name in run) == ["a.parquet", "b.csv", "c.jsonl"]
-    files = {Path(one.key).name: one for one in read(checked)}
+    files = {Path(one.key).name: one for one in read(checked, tmp_path)}
     assert all(one.told for one in files.values())
     kept = sorted(file.name for file in (checked / "windows").rglob("*.zip"))
     assert kept == sorted(share.kept for one in files.values() for share in one.shares)
@@ -366,6 +366,7 @@ def test_a_later_reference_is_told_by_windows_that_were_compared_with_the_earlie
         ("not examined", True)
     }
     anew = shopmon.check_new(folder / "in", project=project)
+    assert anew.status == "nothing new"  # though the project was moved as a whole
     assert any("--again" in note for note in anew.notes)
     assert {one.status.value for one in anew.windows["reviews"].windows} == {"not examined"}
 
@@ -388,10 +389,10 @@ def test_a_damaged_share_costs_its_window_and_says_what_to_do(story, tmp_path):
 @pytest.mark.parametrize(
     "found",
     [
-        NewFiles(NewStatus.NOTHING_NEW, same=3),
-        NewFiles(NewStatus.ERROR, error=Failure.of(ValueError("x\0"))),
+        NewFiles(NewStatus.NOTHING_NEW, same=3, version="0.1.0"),
+        NewFiles(NewStatus.ERROR, error=Failure.of(ValueError("x\0")), version="0.1.0"),
         NewFiles(
-            NewStatus.ERROR, new=2, moved=(("a", "b"),), gone=("c\udc80",), notes=("d",),
+            NewStatus.ERROR, version="0.1.0", new=2, moved=(("a", "b"),), gone=("c\udc80",), notes=("d",),
             units=(
                 Unit.of(CheckResult("20261120-195801-a3f9c1", Status.PASSED, kind="reviews", rows=3), ["e"]),
                 Unit.of(CheckResult("", Status.ERROR, error=Failure.of(ValueError("x"))), ["f"], earlier=True),
