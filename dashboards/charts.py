@@ -50,7 +50,13 @@ def colours(domain: Sequence[str]) -> alt.Scale:
 
 
 def heat_map(
-    rows: Rows, states: Mapping[str, str], *, row_title: str, order: Sequence[str], tips: Mapping[str, str]
+    rows: Rows,
+    states: Mapping[str, str],
+    *,
+    row_title: str,
+    order: Sequence[str],
+    tips: Mapping[str, str],
+    batch_title: str = "batch, by the time of its check (UTC)",
 ) -> Drawn:
     """Rows × batches, each cell in the colour of its state; `rows` have row, batch, state and the fields of `tips`.
 
@@ -64,7 +70,7 @@ def heat_map(
         alt.Chart(frame)
         .mark_rect(stroke="#7F7F7F55", strokeWidth=1, cornerRadius=2, cursor="pointer")
         .encode(
-            x=alt.X("batch:N", sort=None, title="batch, by the time of its check (UTC)", axis=alt.Axis(labelAngle=-40)),
+            x=alt.X("batch:N", sort=None, title=batch_title, axis=alt.Axis(labelAngle=-40)),
             y=alt.Y(
                 "row:N", sort=list(order), title=row_title, axis=alt.Axis(labelLimit=_LABEL, titleX=-8, titleY=-10,
                 titleAngle=0, titleAlign="right"),
@@ -74,7 +80,7 @@ def heat_map(
                 scale=alt.Scale(domain=there, range=[states[state] for state in there]),
                 legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=0),
             ),
-            tooltip=[alt.Tooltip("row:N", title=row_title), alt.Tooltip("batch:N", title="batch")]
+            tooltip=[alt.Tooltip("row:N", title=row_title), alt.Tooltip("batch:N", title=batch_title.partition(",")[0])]
             + [alt.Tooltip(f"{field}:N", title=title) for field, title in tips.items()],
         )
         .add_params(cell)

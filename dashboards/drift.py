@@ -15,6 +15,7 @@ from dashboards.batch_choice import MOST
 from dashboards.frame import download, nothing_yet, page, told
 from dashboards.heat_map_click import clicked
 from dashboards.shop import Shop
+from dashboards.window_trend import window_trend
 from monitor.distributions import Spread
 from monitor.history import BatchFigures, ColumnFigures
 from monitor.runs import Run
@@ -44,6 +45,8 @@ def body(shop: Shop) -> None:
     found = reading.run(shop, batch.run_id)
     section = found.document["drift"]
     inert_text.text(f"{section['reason']}, the reference: {shop.near(section['reference'] or '')}", faint=True)
+    with told():
+        window_trend(shop, str(kind))
     with told():
         effects(section)
     with told():

@@ -24,8 +24,6 @@ from monitor.run_folder import write_aside
 VERSION = 1
 """Of the list's format."""
 _FILE, _LOCK = "files.json", "lock"
-_PLACES = ("key", "within")
-"""What says where a file is."""
 _ADVICE = "Take it away, and all files count as new; what was recorded of them stays."
 
 
@@ -169,16 +167,17 @@ def read(folder: Path, base: Path) -> tuple[CheckedFile, ...]:
 
 
 def _entry(told: Mapping[str, Any], base: Path) -> CheckedFile:
-    known = {field.name for field in fields(CheckedFile)} - {"shares", *_PLACES}
+    known = {field.name for field in fields(CheckedFile)} - {"key", "within", "shares"}
     return CheckedFile(
-        **{name: value for name, value in told.items() if name in known},
-        **{name: _absolute(told[name], base) for name in _PLACES},
+        key=_absolute(told["key"], base),
+        within=_absolute(told["within"], base),
         shares=tuple(Share(**share) for share in told["shares"]),
+        **{name: value for name, value in told.items() if name in known},
     )
 
 
 def _kept(one: CheckedFile, base: Path) -> dict[str, Any]:
-    return {**asdict(one), **{name: _relative(getattr(one, name), base) for name in _PLACES}}
+    return asdict(replace(one, key=_relative(one.key, base), within=_relative(one.within, base)))
 
 
 def _relative(place: str, base: Path) -> str:

@@ -140,7 +140,7 @@ def part_profiles(
         with_numbers = some.numbers()
         with_categories = some.categories()
         for part, drawn in some.drawn():
-            progress(f"profiling {windows.name(part.window)}: {part.rows:,} rows")
+            progress(f"profiling the window {windows.name(part.window)}: {part.rows:,} rows")
             numbers, missing = with_numbers[part]
             columns: dict[str, ColumnProfile] = {**numbers, **with_categories(part)}
             columns |= _texts(drawn, asked, missing, like, settings, part.rows)

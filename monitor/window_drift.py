@@ -29,7 +29,7 @@ def window_drift(
     many comparisons. `files` is the number of files that the rows stand in.
     """
     start, end = windows.name(place), windows.name(place + 1)
-    progress(f"comparing {start}")
+    progress(f"comparing the window {start}")
     now = merged(parts, settings.profile)
     known = replace(reference, profile=replace(reference.profile, segments={}))
     section = compare_with(known, now, replace(settings, segments=()), files=[start])

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from expectations.errors import BatchError, ProjectError, ShopmonError
+from expectations.errors import BatchError, ProjectError, ShopmonError, SuiteError
 from monitor.results import DriftStatus, WindowDrift, WindowsSection
 from shopmon import __version__
 from shopmon.checking import attempt, keep_out_of_git
@@ -22,13 +22,13 @@ from shopmon.references import reference_for
 from shopmon.request import Request
 from shopmon.rooms import drift_settings
 from shopmon.telemetry import switch_off
-from shopmon.windowing import NO_REFERENCE, bins_of_shares
+from shopmon.windowing import NO_REFERENCE, bins_of_shares, numbered
 
 if TYPE_CHECKING:
     from expectations.file_listing import Listed
     from monitor.checked_files import Changes, CheckedFile, CheckedFiles, Share
     from monitor.reference import Reference
-    from monitor.window_store import Kept
+    from monitor.window_store import Kept, WindowStore
     from monitor.windows import Windows
 
 MOST_FILES = 1_000
@@ -124,9 +124,11 @@ class _Checking:
             before, sizes = 0.0, [float(sum(one.size or 1 for one in unit)) for unit in batches]
             for number, (unit, size) in enumerate(zip(batches, sizes, strict=True), start=1):
                 if not self.stopped:
-                    self.request.watch.part(before / sum(sizes), size / sum(sizes))
+                    if len(batches) > 1:
+                        self.request.watch.part(before / sum(sizes), size / sum(sizes))
                     before += size
                     self._check(unit, known, f"batch {number:,} of {len(batches):,}: " if len(batches) > 1 else "")
+            self.request.watch.part(1.0, 0.0)
             windows = self._windows_or_error(known)
             if self.error is None:
                 here = {one.key for one in listed}
@@ -170,10 +172,17 @@ class _Checking:
             for part in (unit[:middle], unit[middle:]):
                 self._check(part, known, prefix)
             return
-        if result.error is not None and not isinstance(result.error.cause, BatchError):
-            self.stopped = True  # the project or the machine is at fault: the next batch would end alike
+        self.stopped = self._would_end_alike(result)
         self.units.append(Unit.of(result, [one.name for one in unit]))
         self.results.append(result)
+
+    def _would_end_alike(self, result: CheckResult) -> bool:
+        """Whether the next batch would end as this one did, because the project or the machine is at fault."""
+        if result.error is None or isinstance(result.error.cause, BatchError):
+            return False
+        if isinstance(result.error.cause, SuiteError):  # one that is for another kind, or that nobody can read?
+            return any(unit.error and unit.error.message == result.error.message for unit in self.units)
+        return True
 
     def _commit(self, unit: Sequence[Listed], result: CheckResult, staging: Path, known: CheckedFiles) -> None:
         """Give the shares their places, then put the files on the list: what is on it is recorded, and counts once."""
@@ -256,15 +265,12 @@ class _Checking:
         length = self.length or ""
         if reference is None:
             return WindowsSection(reason=NO_REFERENCE, length=length)
-        store, compared = WindowStore(self.project.windows), []
-        for one in held:
-            try:
-                before = store.analysed(one)
-            except ShopmonError:  # damaged: it is made anew
-                before = None
-            if before and (before.shares, before.reference) == (one.shares, reference_digest(reference)):
-                continue
-            compared.append(self._compare(one, reference))
+        store, digest = WindowStore(self.project.windows), reference_digest(reference)
+        others = [one for one in held if not _is_analysed(store, one, digest)]
+        compared = [
+            self._compare(one, reference, numbered(self.request.progress, number, len(others)))
+            for number, one in enumerate(others, start=1)
+        ]
         told = [r.windows for r in self.results if r.kind == kind]
         section = together(length, compared, reference)
         if not compared:
@@ -272,7 +278,7 @@ class _Checking:
         undated, future, late = (sum(getattr(t, name) for t in told) for name in ("undated", "future", "late"))
         return replace(section, undated=undated, future=future, late=late)
 
-    def _compare(self, one: Kept, reference: Reference) -> WindowDrift:
+    def _compare(self, one: Kept, reference: Reference, progress: Callable[[str], None]) -> WindowDrift:
         from monitor.window_drift import window_drift
         from monitor.window_store import WindowStore, bins_of
         from monitor.windows import Windows
@@ -288,9 +294,7 @@ class _Checking:
             reason = f"{error.problem.rstrip('.')}. {error.advice}"
             return _not_compared(windows, one, reason)
         settings = drift_settings(self.project, ())
-        found, now = window_drift(
-            windows, one.window, parts, reference, settings, files=one.files, progress=self.request.progress
-        )
+        found, now = window_drift(windows, one.window, parts, reference, settings, files=one.files, progress=progress)
         store.analyse(one, found, now, reference)
         return found
 
@@ -336,6 +340,15 @@ class _Checking:
             notes=(*self.notes, *stopped),
             error=self.error,
         )
+
+
+def _is_analysed(store: WindowStore, one: Kept, reference: str) -> bool:
+    """Whether a window was compared with this reference, with all its rows."""
+    try:
+        before = store.analysed(one)
+    except ShopmonError:  # damaged: it is made anew
+        return False
+    return before is not None and (before.shares, before.reference) == (one.shares, reference)
 
 
 def _not_compared(windows: Windows, one: Kept, reason: str) -> WindowDrift:

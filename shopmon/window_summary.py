@@ -90,7 +90,7 @@ def bar(share: float, columns: int = _BAR) -> str:
     ('███', '█▌', '▏', '')
     """
     eighths = min(max(round(share * columns * 8), 1 if share > 0 else 0), columns * 8)
-    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
 def kept_shown(found: Sequence[KeptWindows], width: int) -> Group:

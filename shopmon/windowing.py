@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,13 +69,17 @@ def _compared(
         for part, profile in profiles:
             _keep(batch, request.shares / f"{part.file}_{part.window}.zip", part.file or 0, profile)
         return counted(windows, found)
-    compared = [
-        window_drift(windows, part.window, [profile], reference, settings, files=part.files, progress=request.progress)[
-            0
-        ]
-        for part, profile in profiles
-    ]
+    compared = []
+    for number, (part, profile) in enumerate(profiles, start=1):
+        told = numbered(request.progress, number, len(found.parts))
+        drift, _ = window_drift(windows, part.window, [profile], reference, settings, files=part.files, progress=told)
+        compared.append(drift)
     return together(windows.written, compared, reference)
+
+
+def numbered(progress: Callable[[str], None], number: int, of: int) -> Callable[[str], None]:
+    """Tell which of several windows is meant."""
+    return lambda doing: progress(f"{doing}, {number:,} of {of:,}")
 
 
 def counted(windows: Windows, found: Split) -> WindowsSection:

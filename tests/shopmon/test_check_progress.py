@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expectations.batch import open_batch
-from shopmon.check_progress import STEPS, CheckProgress
+from shopmon.check_progress import STEPS, UNTIMED, CheckProgress
 from shopmon.console import progress_facts
 from shopmon.sample_data import reviews
 
@@ -57,7 +57,8 @@ def test_shares_of_steps_add_up_to_the_whole():
 def test_every_step_is_told_somewhere_under_its_name():
     files = [file for floor in ("expectations", "monitor", "shopmon") for file in (ROOT / floor).glob("*.py")]
     told = "\n".join(file.read_text(encoding="utf-8") for file in files if file.name != "check_progress.py")
-    unknown = [name for name, _ in STEPS if not re.search(rf'progress\(\s*f?"{re.escape(name)}', told)]
+    names = [*(name for name, _ in STEPS), *UNTIMED]
+    unknown = [name for name in names if not re.search(rf'progress\(\s*f?"{re.escape(name)}', told)]
     assert unknown == []
 
 
@@ -96,6 +97,33 @@ def test_no_time_is_told_where_nothing_was_heard_for_long():
     watch._clock.now += 60
     assert watch.seconds_left is None
     assert "left" not in progress_facts(watch)
+
+
+def test_how_long_reading_took_says_nothing_of_the_rest():
+    clock = Clock()
+    watch = CheckProgress(clock)
+    watch.step("reading new.csv: 100,000 records")
+    clock.now += 1_000
+    assert (watch.done, watch.seconds_left) == (0, None)
+    watch.step(STEPS[0][0])
+    clock.now += 20
+    watch.statement(0.5)
+    assert watch.seconds_left == pytest.approx(20 / watch.done - 20)
+    watch.step("putting rows into windows")
+    assert watch.seconds_left is None
+
+
+def test_what_follows_the_last_batch_is_foretold_by_nothing():
+    clock = Clock()
+    watch = CheckProgress(clock)
+    for before in (0.0, 0.5):
+        watch.part(before, 0.5)
+        clock.now += 50
+        watch.step(STEPS[-1][0])
+    assert watch.seconds_left is not None
+    watch.part(1.0, 0.0)
+    watch.step("comparing the window 2026-11-16")
+    assert (watch.seconds_left, watch.done) == (None, 0.999)
 
 
 def test_batches_count_by_their_size():

@@ -146,6 +146,18 @@ def test_files_of_several_kinds_and_formats_are_told_apart(typed):
     assert found == {"a.parquet": "reviews", "b.csv": "reviews", "q.parquet": "queries"}
 
 
+def test_a_suite_for_one_kind_keeps_no_file_of_that_kind_from_being_checked(typed, tmp_path):
+    (tmp_path / "rules.yaml").write_text(
+        "name: own\nkind: reviews\nexpectations:\n"
+        "  - {type: expect_column_values_to_not_be_null, kwargs: {column: text}, severity: critical, meta: {id: a}}\n"
+    )
+    pq.write_table(pa.table({"query": [f"warm jacket {n}" for n in range(20)]}), "in/a.parquet")
+    small("in/b.parquet")
+    code, document = told(typed, "check", "--new", "in", "--only-rules", "--suite", "rules.yaml")
+    assert code == 2
+    assert [(unit["status"], unit["kind"]) for unit in document["units"]] == [("error", None), ("passed", "reviews")]
+
+
 def test_what_was_checked_by_other_rules_and_what_is_gone_is_told(typed, tmp_path):
     small("in/a.parquet")
     small("in/b.parquet", text="A light jacket that I wore in the rain.")
