@@ -194,7 +194,10 @@ def _listed(file: Path, rule: _Rule, batch: BatchFigures) -> None:
     else:
         _table(page_of.rows, page_of.columns, rule)
     name = f"quarantine-{batch.run_id}.parquet"
-    download("Download the whole quarantine (Parquet)", file, name, "application/vnd.apache.parquet")
+    if file.is_dir():  # as the executors of a Spark cluster write it, of whatever size
+        inert_text.note("plain", f"The whole quarantine lies in parts below {file}.")
+    else:
+        download("Download the whole quarantine (Parquet)", file, name, "application/vnd.apache.parquet")
 
 
 def _why_none(rule: _Rule, contains: str | None) -> str:

@@ -90,13 +90,14 @@ def _lines(
 
 
 def artifact(shop: Shop, found: Run, name: str) -> Path | None:
-    """A file that a check wrote, also if the project was moved since; None if there is none, or none any more."""
+    """A file that a check wrote, or a folder of parts, also if the project was moved since; None if there is none, or
+    none any more."""
     written = found.document.get("artifacts") or {}
     if not isinstance(written, Mapping) or name not in written:
         return None
     path = Path(str(written[name]))
     moved = shop.project.runs / found.run_id / path.name
-    return next((place for place in (path, moved) if place.is_file()), None)
+    return next((place for place in (path, moved) if place.exists()), None)
 
 
 def was_written(found: Run, name: str) -> bool:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
+import pyarrow as pa
 
 from expectations.columns import DAY_FIRST, FILE, MONTH_FIRST, NUMBER, ROW, Column, read_as
 from expectations.errors import BatchError
 from expectations.kinds import Holds, Kind, kind_named, may_be_a_grade, recognise
 from expectations.readers import Part, check_same_columns, read, read_table
-from expectations.sources import find_sources, fingerprint
+from expectations.sources import Found, find_sources, fingerprint
 from expectations.sql import Bound, quoted
 
 _AS_TEXT = frozenset({"UUID", "JSON", '"NULL"'})
@@ -45,6 +46,33 @@ class Source:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Function:
+    """A Python function that SQL may call: Arrow arrays in, an Arrow array out."""
+
+    name: str
+    """In SQL."""
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+    """DuckDB's types."""
+    returns: str
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a batch is apart from its rows: with it, some of the rows are read elsewhere as they are here."""
+
+    kind: str
+    mapping: Mapping[str, str]
+    own_columns: tuple[Column, ...]
+    columns: Mapping[str, Column]
+    """Every name a rule may use, and what it means."""
+    view: str
+    """SQL that lays the relation `batch` over the relation `records`."""
+    functions: Mapping[str, Function]
+    """What SQL may call, by key."""
+
+
 class Batch:
     """A batch, opened: the relation `batch` of a DuckDB connection, and what is known about it.
 
@@ -64,7 +92,10 @@ class Batch:
         self._by_name: dict[str, Column] = {}
         self._by_column: dict[str, list[str]] = {}
         self._hashes: list[Future[str]] = []
-        self._functions: dict[str, str] = {}
+        self._functions: dict[str, Function] = {}
+        self._view = ""
+        self.count_values: Callable[[str, str, Bound, int | None], dict[Any, int]] = self._count_values
+        """Who answers `value_counts`: this machine, unless the rows lie on many."""
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="shopmon-duckdb")
         self.watched: Callable[[float], None] = lambda _: None
         """Told now and then which share (0–1) of a statement DuckDB has done, as far as it can say."""
@@ -124,6 +155,10 @@ class Batch:
         """The rows of a query without bound values, as an Arrow table."""
         return self._stoppable(lambda: self.connection.sql(sql).to_arrow_table())
 
+    def arrow_of(self, sql: str, bound: Bound, rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a query as Arrow batches of at most so many; nothing else may be asked until they are taken."""
+        yield from self.connection.sql(sql, params=bound.used_in(sql) or None).to_arrow_reader(rows)
+
     def query(self, sql: str, bound: Bound | None = None) -> duckdb.DuckDBPyConnection:
         """Run SQL and leave its result to the caller, who must take it whole."""
         return self._stoppable(lambda: self._execute(sql, bound))
@@ -147,21 +182,56 @@ class Batch:
             wait([working])
             raise
 
+    def value_counts(self, values: str, where: str, bound: Bound, most: int | None = None) -> dict[Any, int]:
+        """How often each value of an SQL expression stands in the rows that meet a condition; of `most` values at most.
+
+        An expression may be `unnest(…)`. Null is a value, too.
+        """
+        return self.count_values(values, where, bound, most)
+
+    def _count_values(self, values: str, where: str, bound: Bound, most: int | None) -> dict[Any, int]:
+        return dict(self.rows_of(value_counts_sql(values, where, most), bound))
+
     def register(self, key: str, function: Callable[..., Any], arguments: Sequence[str], returns: str) -> str:
         """The SQL name of a vectorised Python function (Arrow in, Arrow out); made known once for a key."""
         if key not in self._functions:
-            name = f"python_{len(self._functions)}"
-            self.connection.create_function(
-                name, function, list(arguments), returns, type="arrow", null_handling="special"
-            )  # type: ignore[call-overload]
-            self._functions[key] = name
-        return self._functions[key]
+            made = Function(f"python_{len(self._functions)}", function, tuple(arguments), returns)
+            self._make_known(made)
+            self._functions[key] = made
+        return self._functions[key].name
+
+    def _make_known(self, made: Function) -> None:
+        self.connection.create_function(
+            made.name, made.function, list(made.arguments), made.returns, type="arrow", null_handling="special"
+        )  # type: ignore[call-overload]
+
+    @property
+    def shape(self) -> Shape:
+        """What there is to know of the batch so far without its rows."""
+        return Shape(
+            self.kind, dict(self.mapping), self.own_columns, dict(self._by_name), self._view, dict(self._functions)
+        )
+
+    def take_shape(self, shape: Shape) -> None:
+        """Lay the relation `batch` over `records` as another batch did, of which these are some rows."""
+        self.kind, self.mapping, self.own_columns = shape.kind, dict(shape.mapping), shape.own_columns
+        for made in shape.functions.values():
+            self._make_known(made)
+        self._functions = dict(shape.functions)
+        self._name_columns(shape.columns, shape.view)
+
+    def _name_columns(self, columns: Mapping[str, Column], view: str) -> None:
+        self._by_name, self._view = dict(columns), view
+        self._by_column = {}
+        for name, column in self._by_name.items():
+            self._by_column.setdefault(column.sql, []).append(name)
+        self.rows_of(view)
 
     def close(self) -> None:
         """Let go of the relation and its functions."""
-        for name in self._functions.values():
+        for made in self._functions.values():
             with suppress(duckdb.Error):  # after a fatal error DuckDB refuses everything but to be closed
-                self.connection.remove_function(name)
+                self.connection.remove_function(made.name)
         self._worker.shutdown()
         self.connection.close()
 
@@ -175,25 +245,29 @@ def open_batch(
     columns: Mapping[str, Mapping[str, str]] | Mapping[str, str] | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    hashes: Callable[[Sequence[Found]], Sequence[Future[str]]] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Batch]:
     """Open files, folders, globs, addresses, database tables or an in-memory table as one batch.
 
     `columns` maps the file's own names to roles, either for the kind at hand or per kind
     (`{"reviews": {"Content": "text"}}`). Parquet is read in place; everything else is parsed once into `scratch`,
-    because narrow scans would otherwise parse it again.
+    because narrow scans would otherwise parse it again. `hashes` is asked for the SHA-256 of each source, before any is
+    read, in place of a thread of this process.
 
     Raises BatchError for whatever cannot be read, and for a batch without a single row.
     """
     if kind is not None:
         kind_named(kind)
-    parts = _read(inputs, scratch, encoding, delimiter, progress)
+    found = _found(inputs, scratch, progress)
+    given = None if hashes is None else list(hashes(found))
+    parts = _read(inputs, found, scratch, encoding, delimiter, progress)
     connection = duckdb.connect()
     batch = Batch(connection, parts, scratch)
     hashing = ThreadPoolExecutor(1, thread_name_prefix="shopmon-hash")
     try:
         # Hashing reads each file once more; a thread does it while Great Expectations is being imported.
-        batch._hashes = [hashing.submit(fingerprint, part.found) for part in parts]
+        batch._hashes = given if given is not None else [hashing.submit(fingerprint, part.found) for part in parts]
         _prepare(batch)
         _refuse_nothing(batch)
         _take_columns(batch, kind, columns or {})
@@ -213,13 +287,23 @@ def open_batch(
         batch.close()
 
 
-def _read(
-    inputs: Any, scratch: Path, encoding: str | None, delimiter: str | None, progress: Callable[[str], None]
-) -> list[Part]:
+def _found(inputs: Any, scratch: Path, progress: Callable[[str], None]) -> tuple[Found, ...]:
+    """The files and tables behind addresses; none of a table in memory."""
     if hasattr(inputs, "__arrow_c_stream__"):
+        return ()
+    return find_sources([inputs] if isinstance(inputs, str | Path) else list(inputs), scratch, progress)
+
+
+def _read(
+    inputs: Any,
+    found: Sequence[Found],
+    scratch: Path,
+    encoding: str | None,
+    delimiter: str | None,
+    progress: Callable[[str], None],
+) -> list[Part]:
+    if not found:
         return [read_table(inputs, scratch)]
-    addresses = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    found = find_sources(addresses, scratch, progress)
     several = len(found) > 1  # of which some may be empty; all of them may not, and `_refuse_nothing` says so
     parts = [
         read(one, scratch, encoding=encoding, delimiter=delimiter, allow_empty=several, progress=progress)
@@ -244,11 +328,16 @@ def _damaged(parts: Sequence[Part]) -> BatchError | None:
     return None
 
 
-def _prepare(batch: Batch) -> None:
-    con = batch.connection
-    columns = max(len(part.columns) for part in batch.parts)
+def value_counts_sql(values: str, where: str, most: int | None = None) -> str:
+    """SQL: each value of an expression (`k`) and how often it stands in the rows that meet a condition (`n`)."""
+    limit = "" if most is None else f" limit {most}"
+    return f"select k, count(*) as n from (select {values} as k from batch where {where}) group by k{limit}"
+
+
+def settle(con: duckdb.DuckDBPyConnection, scratch: Path, columns: int) -> None:
+    """Set what every connection that reads a batch of so many columns has in common."""
     con.execute(f"set memory_limit = '{_MEMORY + round(_MEMORY_A_COLUMN * columns)}MB'")
-    con.execute("set temp_directory = $folder", {"folder": str(batch.scratch / "spill")})
+    con.execute("set temp_directory = $folder", {"folder": str(scratch / "spill")})
     con.execute("set max_expression_depth = 20000")  # of a table with thousands of columns
     con.execute("set preserve_insertion_order = false")
     con.execute("set enable_progress_bar = true")  # else DuckDB does not know how far a statement is
@@ -257,6 +346,11 @@ def _prepare(batch: Batch) -> None:
     # drops rows from `where isnan(x)`.
     con.execute("set disabled_optimizers = 'statistics_propagation,filter_pushdown'")
     con.execute("set TimeZone = 'UTC'")  # what a date means must not depend on where the check runs
+
+
+def _prepare(batch: Batch) -> None:
+    con = batch.connection
+    settle(con, batch.scratch, max(len(part.columns) for part in batch.parts))
     con.execute("create table unreadable (file integer, row bigint, reason varchar, raw blob)")
     for index, part in enumerate(batch.parts):
         if part.rejected is not None:
@@ -406,10 +500,8 @@ def _lay_view(batch: Batch, stored: Sequence[Column], kind: Kind) -> None:
     for column in stored:
         if batch.mapping.get(column.name) != column.name:  # else a role reads this very column, under its own name
             batch._by_name[_free_name(column.name, batch._by_name)] = column
-    for name, column in batch._by_name.items():
-        batch._by_column.setdefault(column.sql, []).append(name)
     batch.own_columns = tuple(stored)
-    batch.rows_of(f"create view batch as select {', '.join(selected)} from records")
+    batch._name_columns(batch._by_name, f"create view batch as select {', '.join(selected)} from records")
 
 
 def _free_name(name: str, taken: Mapping[str, Column]) -> str:

@@ -10,11 +10,11 @@ from expectations.sql import quoted
 
 FILE, ROW = "__shopmon_file", "__shopmon_row"
 """The columns by which every row tells where it stands: the index of its file, and its number there."""
-_ROWS_OF_A_FILE = 2**40
+ROWS_OF_A_FILE = 2**40
 """More than any file has."""
-ADDRESS = f"({FILE}::bigint * {_ROWS_OF_A_FILE} + {ROW})"
+ADDRESS = f"({FILE}::bigint * {ROWS_OF_A_FILE} + {ROW})"
 """SQL: file and row as one number, in their order; of one that is named `address`, the two below are file and row."""
-FILE_OF, ROW_OF = f"(address // {_ROWS_OF_A_FILE})::integer", f"(address % {_ROWS_OF_A_FILE})"
+FILE_OF, ROW_OF = f"(address // {ROWS_OF_A_FILE})::integer", f"(address % {ROWS_OF_A_FILE})"
 NUMBER = r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*"
 """What counts as a written number: decimal point, no grouping, no currency sign."""
 

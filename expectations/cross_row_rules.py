@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from expectations.columns import ADDRESS, FILE, FILE_OF, ROW, ROW_OF, Column
-from expectations.plans import CrossRowPlan, missing, value
+from expectations.plans import Compared, CrossRowPlan, missing, value
 from expectations.row_rules import Asked, skipped_rows
 from expectations.sql import all_of
 
@@ -36,8 +36,8 @@ LATER_COPIES = Failing(
 )
 
 
-def failing_rows(keys: Sequence[str], where: str, failing: Failing, also: str | None = None) -> str:
-    """SQL: the addresses of rows that fail within the group of rows that share their keys.
+def failing_rows(keys: Sequence[str], where: str, failing: Failing, also: str | None = None) -> tuple[str, Compared]:
+    """SQL: the addresses of rows that fail within the group of rows that share their keys; at once, and in two steps.
 
     The first scan groups 64-bit hashes, which stay small and spill; the second settles the few candidates by 128 bits
     of MD5, so that two texts with one hash are not confused. No text is held: rows are grouped and joined by numbers,
@@ -46,21 +46,27 @@ def failing_rows(keys: Sequence[str], where: str, failing: Failing, also: str | 
     hashed = f"hash({', '.join(keys)})"
     candidates = f"select {hashed} from batch where {where} group by {hashed} having {failing.suspicious}"
     narrow = _narrow(keys, f"batch where {where} and {hashed} in ({candidates})", also)
-    return f"with narrow as materialized ({narrow}) {_settled(failing)}"
+    compared = Compared(_narrow(keys, f"batch where {where}", also or "null"), _settled(failing))
+    return f"with narrow as materialized ({narrow}) {_settled(failing)}", compared
 
 
-def coarsely_failing_rows(keys: Sequence[str], where: str, coarse: str, failing: Failing) -> str:
+def coarsely_failing_rows(keys: Sequence[str], where: str, coarse: str, failing: Failing) -> tuple[str, Compared]:
     """SQL: as `failing_rows`, for keys so costly that a coarser number is computed first, once, and kept.
 
     `coarse` is SQL: the same number for rows of the same keys, and null for rows that are not compared.
     """
-    return (
+    query = (
         f"with coarse as materialized (select {FILE}, {ROW}, {coarse} as number from batch where {where}), "
         "again as (select number from coarse group by number having count(*) > 1), "
         f"candidates as (select {FILE}, {ROW} from coarse semi join again using (number)), "
         f"narrow as materialized ({_narrow(keys, f'batch semi join candidates using ({FILE}, {ROW})')}) "
         f"{_settled(failing)}"
     )
+    # The coarse number holds within one process only; rows without one are not compared anywhere.
+    compared = Compared(
+        _narrow(keys, f"batch where {all_of([where, f'{coarse} is not null'])}", "null"), _settled(failing)
+    )
+    return query, compared
 
 
 def _narrow(keys: Sequence[str], chosen: str, also: str | None = None) -> str:
@@ -84,7 +90,7 @@ def _settled(failing: Failing) -> str:
 def every_copy(asked: Asked, keys: Sequence[str], skipped: str, shown: tuple[Column, ...]) -> CrossRowPlan:
     """The rows whose keys stand in another row as well."""
     where = all_of([asked.considered, f"not ({skipped})"])
-    return CrossRowPlan(asked.considered, skipped, failing_rows(keys, where, EVERY_COPY), shown)
+    return CrossRowPlan(asked.considered, skipped, *failing_rows(keys, where, EVERY_COPY), shown)
 
 
 def later_copies(
@@ -94,10 +100,10 @@ def later_copies(
     """The rows whose keys stand in an earlier row; `also` narrows which rows are compared at all."""
     where = all_of([asked.considered, f"not ({skipped})", also])
     if coarse is None:
-        query = failing_rows(keys, where, LATER_COPIES)
+        query, compared = failing_rows(keys, where, LATER_COPIES)
     else:
-        query = coarsely_failing_rows(keys, where, coarse, LATER_COPIES)
-    return CrossRowPlan(asked.considered, skipped, query, shown)
+        query, compared = coarsely_failing_rows(keys, where, coarse, LATER_COPIES)
+    return CrossRowPlan(asked.considered, skipped, query, compared, shown)
 
 
 def _unique(asked: Asked) -> CrossRowPlan:

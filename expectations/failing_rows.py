@@ -1,4 +1,7 @@
-"""Which rows of a quarantine broke a rule? A page of them at a time, from `quarantine.parquet`, however large it is."""
+"""Which rows of a quarantine broke a rule? A page of them at a time, from `quarantine.parquet`, however large it is.
+
+That is a file, or the folder of parts that the executors of a Spark cluster wrote.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ from expectations.sql import any_of, quoted
 
 _POSITION = "file_row_number"
 """DuckDB's own column: the place of a row in the file, from 0. A column of the file that is called so hides it."""
+_ROWS_OF_A_PART = 2**40
+"""More than any part has."""
 _LOST = "Check the batch again; its quarantine is then written anew."
 
 
@@ -90,11 +95,12 @@ def rules_of(file: Path) -> Mapping[str, int]:
 
 
 class _Quarantine:
-    """The file, as it is asked: its columns under names of ours, so that none from the data stands in the SQL."""
+    """The files, as they are asked: their columns under names of ours, so that none from the data stands in the SQL."""
 
-    def __init__(self, asked: Asking, name: str, file: Path) -> None:
+    def __init__(self, asked: Asking, names: list[str], file: Path) -> None:
         self._asked = asked
-        self._scan = f"read_parquet({asked.bound.to(name)})"
+        self._scan = f"read_parquet({asked.bound.to(names)}, hive_partitioning = false)"
+        self._in_parts = len(names) > 1
         described = asked.rows(f"describe from {self._scan}")
         kinds = {str(column): str(kind) for column, kind, *_ in described}
         self.columns = tuple(column for column in kinds if column not in OURS)
@@ -102,12 +108,14 @@ class _Quarantine:
         hidden = any(column.lower() == _POSITION for column in kinds)
         named = [f"{quoted(column)} as c{number}" for number, column in enumerate(self.columns)]
         place = "row_number() over () - 1" if hidden else _POSITION
+        if self._in_parts:  # in their order, and in each in its own
+            place = f"file_index * {_ROWS_OF_A_PART} + {place}"
         self._relation = f"(select {', '.join([f'{place} as place', *OURS, *named])} from {self._scan})"
         self._texts = [f"c{number}" for number, column in enumerate(self.columns) if kinds[column] == "VARCHAR"]
 
     def places(self, rule: str | None, contains: str | None) -> range | list[int]:
         """Where the rows stand that were asked for."""
-        if rule is None and contains is None:
+        if rule is None and contains is None and not self._in_parts:
             ((rows,),) = self._asked.rows(f"select count(*) from {self._scan}")
             return range(int(str(rows)))
         if not all(sayable(text) for text in (rule, contains) if text is not None):
@@ -119,7 +127,8 @@ class _Quarantine:
             raw = "coalesce(try(decode(shopmon_raw)), shopmon_raw::varchar)"
             held = [self._asked.contains(text, contains) for text in (*self._texts, "shopmon_reason", raw)]
             where.append(any_of(held))
-        return self._asked.numbers(f"select place from {self._relation} where ({') and ('.join(where)})")
+        chosen = f" where ({') and ('.join(where)})" if where else ""
+        return sorted(self._asked.numbers(f"select place from {self._relation}{chosen}"))
 
     def rows_at(self, places: range | list[int]) -> tuple[FailingRow, ...]:
         """The rows at these places, which rise."""
@@ -145,12 +154,13 @@ class _Quarantine:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[_Quarantine]:
-    if not file.is_file():
-        what = "is no file" if file.exists() else "does not exist"
+    parts = sorted(file.glob("part-*.parquet")) if file.is_dir() else [file]
+    if not parts or not parts[0].is_file():
+        what = "is no file, and holds no parts of one" if file.exists() else "does not exist"
         raise ShopmonError(f"the quarantine {file} {what}", advice=f"Give a run's quarantine.parquet. {_LOST}")
     try:
-        with readable_names([file]) as (name,), asking() as asked:
-            yield _Quarantine(asked, name, file)
+        with readable_names(parts) as names, asking() as asked:
+            yield _Quarantine(asked, names, file)
     except (duckdb.Error, OSError) as error:
         raise cannot_be_read(f"the quarantine {file}", error, advice=_LOST) from error
 

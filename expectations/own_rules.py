@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from expectations.columns import Column
@@ -45,14 +46,15 @@ def _text_fault(asked: Asked, fault: TextFault) -> RowPlan:
 
 
 def _vectorised(function: Callable[[str], Any]) -> Callable[[Any], Any]:
-    """The function over an Arrow array of texts; Arrow takes the type of the result from its values."""
+    """The function over an Arrow array of texts; a `partial`, which can be sent to another process."""
+    return partial(_each, function)
 
-    def over(texts: Any) -> Any:
-        import pyarrow as pa
 
-        return pa.array([None if text is None else function(text) for text in texts.to_pylist()])
+def _each(function: Callable[[str], Any], texts: Any) -> Any:
+    """What a function says of each text; Arrow takes the type of the result from its values."""
+    import pyarrow as pa
 
-    return over
+    return pa.array([None if text is None else function(text) for text in texts.to_pylist()])
 
 
 def _mojibake(asked: Asked) -> RowPlan:
@@ -79,8 +81,7 @@ def _learnt(asked: Asked, kind: Any, **also: Mapping[Any, int]) -> RowPlan:
 
 def _key_counts(asked: Asked, kind: NormKind, column: Column, where: str) -> dict[Any, int]:
     keys = f"unnest({kind.key_sql(column.sql)})" if kind.several else kind.key_sql(column.sql)
-    query = f"select k, count(*) from (select {keys} as k from batch where {where}) group by k"
-    return dict(asked.batch.rows_of(query, asked.bound))
+    return asked.batch.value_counts(keys, where, asked.bound)
 
 
 def _cut_off(asked: Asked) -> RowPlan:
@@ -142,8 +143,8 @@ def _determined(asked: Asked) -> CrossRowPlan:
     differs = Failing(
         f"min(hash({key(last)})) <> max(hash({key(last)}))", "from narrow group by k having min(v) <> max(v)"
     )
-    query = failing_rows([key(column) for column in determining], where, differs, key(last))
-    return CrossRowPlan(asked.considered, skipped, query, tuple(columns))
+    query, compared = failing_rows([key(column) for column in determining], where, differs, key(last))
+    return CrossRowPlan(asked.considered, skipped, query, compared, tuple(columns))
 
 
 def _spelled_one_way(asked: Asked) -> ValuePlan:
@@ -171,8 +172,7 @@ def _unambiguous_dates(asked: Asked) -> ValuePlan:
 
 def _value_counts(asked: Asked, column: Column) -> dict[str, int]:
     where = all_of([asked.considered, f"not ({missing(column)})"])
-    query = f"select {column.sql}, count(*) from batch where {where} group by all limit {MOST_CATEGORIES + 1}"
-    return dict(asked.batch.rows_of(query, asked.bound))
+    return asked.batch.value_counts(column.sql, where, asked.bound, MOST_CATEGORIES + 1)
 
 
 OWN_RULES: dict[str, Callable[[Asked], RowPlan | CrossRowPlan | ValuePlan]] = {

@@ -33,6 +33,17 @@ class RowPlan:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """By what rows are set against one another, for whoever does not hold them all."""
+
+    narrow: str
+    """SQL query over the relation `batch`: of each row that is compared its `address` and two numbers of 128 bits, `k`,
+    the same for rows of one group, and `v`, null for rules that ask no more."""
+    settled: str
+    """SQL query over a relation `narrow` that holds whole groups: file and row of each row that breaks the rule."""
+
+
+@dataclass(frozen=True)
 class CrossRowPlan:
     """A rule that sets rows against one another."""
 
@@ -40,6 +51,8 @@ class CrossRowPlan:
     skipped: str
     failing_rows: str
     """SQL query that gives the file and row of each row that breaks the rule."""
+    compared: Compared
+    """The same in two steps."""
     shown: tuple[Column, ...]
     noted: str = ""
 

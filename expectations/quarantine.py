@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 from expectations.batch import Batch
-from expectations.columns import FILE, ROW
+from expectations.columns import FILE, ROW, Column
 from expectations.errors import BatchError
+from expectations.results import Severity
 from expectations.scan import own_columns_sql
-from expectations.sql import Bound, quoted
+from expectations.sql import Bound, literal, quoted
 
 UNREADABLE = "unreadable"
 """The id under which records that could not be read stand beside the rules."""
 OURS = ("shopmon_file", "shopmon_row", "shopmon_rules", "shopmon_tolerated", "shopmon_reason", "shopmon_raw")
 """The columns that stand before the file's own."""
+
+PARQUET = "(format parquet, compression zstd)"
 
 log = logging.getLogger("shopmon.quarantine")
 
@@ -45,16 +49,23 @@ def write_quarantine(batch: Batch, path: Path, ids: Mapping[int, str], broken: C
 
     Raises RowsLost unless rows = good + quarantined.
     """
-    _count_good(batch)
+    check_none_lost(batch)
     rows = batch.row_of("select count(*) from breaking")[0] + batch.unreadable
     if rows == 0:
         return Quarantine(None, 0, 0)
     bound = Bound()
-    tolerated = f"not list_has_any(rules, {bound.to(sorted(broken))}::integer[])"
     _name_sources(batch)
-    everything = _everything_sql(batch, bound.to(_by_number(ids)), tolerated)
-    batch.rows_of(f"copy ({everything}) to {_path(path)} (format parquet, compression zstd)", bound)
-    return Quarantine(path, rows, batch.row_of(f"select count(*) from breaking where {tolerated}", bound)[0])
+    batch.rows_of(f"copy ({aside_sql(batch.own_columns, ids, broken, bound)}) to {literal(str(path))} {PARQUET}", bound)
+    return Quarantine(path, rows, batch.row_of(tolerated_sql(broken, bound), bound)[0])
+
+
+def tolerated_sql(broken: Collection[int], bound: Bound) -> str:
+    """SQL: how many rows of the table `breaking` only break rules which hold all the same."""
+    return f"select count(*) from breaking where {_tolerated(broken, bound)}"
+
+
+def _tolerated(broken: Collection[int], bound: Bound) -> str:
+    return f"not list_has_any(rules, {bound.to(sorted(broken))}::integer[])"
 
 
 def check_writable(batch: Batch, path: Path) -> None:
@@ -75,15 +86,41 @@ def write_good(batch: Batch, path: Path) -> None:
     try:
         batch.rows_of(
             f"copy (select {own_columns_sql(batch)} from batch anti join breaking using ({FILE}, {ROW})) "
-            f"to {_path(aside)} (format parquet, compression zstd)"
+            f"to {literal(str(aside))} {PARQUET}"
         )
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def _count_good(batch: Batch) -> None:
-    """Rows of the relation less those that break a rule must be those that break none; addresses must be unique."""
+class Graded(Protocol):
+    """A rule, or its answer."""
+
+    @property
+    def severity(self) -> Severity:
+        """How grave it is when a row breaks it."""
+
+
+def serious(rules: Iterable[Graded]) -> tuple[int, ...]:
+    """The numbers of the rules whose breaking makes a row unfit to be compared and learnt from: all but `info`."""
+    return tuple(number for number, rule in enumerate(rules) if rule.severity is not Severity.INFO)
+
+
+def lay_fit(batch: Batch, name: str, serious: Collection[int]) -> None:
+    """Lay a relation over the rows of a batch that break none of these rules."""
+    unfit = f"select {FILE}, {ROW} from breaking where list_has_any(rules, {sorted(serious)}::integer[])"
+    if batch.row_of(f"select count(*) from ({unfit})") == (0,):
+        batch.rows_of(f"create view {name} as from batch")
+    else:
+        batch.rows_of(f"create table unfit as {unfit}")
+        batch.rows_of(f"create view {name} as select b.* from batch b anti join unfit using ({FILE}, {ROW})")
+
+
+def check_none_lost(batch: Batch) -> None:
+    """Rows of the relation less those that break a rule must be those that break none; addresses must be unique.
+
+    Raises RowsLost.
+    """
     (breaking,) = batch.row_of("select count(*) from breaking")
     (distinct,) = batch.row_of(f"select count(*) from (select distinct {FILE}, {ROW} from breaking)")
     addresses = f"(select {FILE}, {ROW} from batch)"
@@ -105,14 +142,19 @@ def _name_sources(batch: Batch) -> None:
     batch.connection.executemany("insert into source_names values ($1, $2)", sources)
 
 
-def _everything_sql(batch: Batch, ids: str, tolerated: str) -> str:
-    """SQL: every failing row and every unreadable record; `ids` names the list of the rules' ids."""
-    own = ", ".join(f"b.{column.sql} as {quoted(_free(column.name))}" for column in batch.own_columns)
-    nothing = ", ".join(f"null as {quoted(_free(column.name))}" for column in batch.own_columns)
+def aside_sql(own_columns: Sequence[Column], ids: Mapping[int, str], broken: Collection[int], bound: Bound) -> str:
+    """SQL: every row of `breaking` and every record of `unreadable`, as they stand in a quarantine.
+
+    `source_names` has the name of each `file`.
+    """
+    names = bound.to(_by_number(ids))
+    own = ", ".join(f"b.{column.sql} as {quoted(_free(column.name))}" for column in own_columns)
+    nothing = ", ".join(f"null as {quoted(_free(column.name))}" for column in own_columns)
     return (
         f"select s.name as shopmon_file, b.{ROW} as shopmon_row, "
-        f"list_transform(b.rules, lambda rule: ({ids}::varchar[])[rule + 1]) as shopmon_rules, "
-        f"{tolerated} as shopmon_tolerated, null::varchar as shopmon_reason, null::blob as shopmon_raw, {own} "
+        f"list_transform(b.rules, lambda rule: ({names}::varchar[])[rule + 1]) as shopmon_rules, "
+        f"{_tolerated(broken, bound)} as shopmon_tolerated, "
+        f"null::varchar as shopmon_reason, null::blob as shopmon_raw, {own} "
         f"from breaking b join source_names s on s.file = b.{FILE} "
         f"union all select s.name, u.row, ['{UNREADABLE}'], false, u.reason, u.raw, {nothing} "
         "from unreadable u join source_names s using (file) order by shopmon_file, shopmon_row"
@@ -122,7 +164,3 @@ def _everything_sql(batch: Batch, ids: str, tolerated: str) -> str:
 def _free(name: str) -> str:
     """A file's own column that is called like one of ours stands beside it under another name."""
     return f"{name} (of the file)" if name.lower() in OURS else name
-
-
-def _path(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

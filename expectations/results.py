@@ -37,6 +37,8 @@ class Engine(StrEnum):
 
     SCAN = "scan"
     GREAT_EXPECTATIONS = "great_expectations"
+    SPARK = "spark"
+    """The scan's own SQL, asked of pieces of the batch by the executors of a Spark cluster."""
 
 
 @dataclass(frozen=True)

@@ -89,20 +89,19 @@ def count(
             progress("looking for rows that repeat or contradict one another")
             batch.rows_of(f"insert into flagged select {number}, * from ({plan.failing_rows})", bound)
     progress("finding the rows that break a rule")
-    _find_breaking(batch, {n: p for n, p in plans.items() if n not in elsewhere}, bound, shown)
-    unexpected = dict(
-        batch.rows_of("select rule, count(*) from (select unnest(rules) as rule from breaking) group by rule")
-    )
+    unexpected = find_breaking(batch, {n: p for n, p in plans.items() if n not in elsewhere}, bound, shown)
     progress("counting")
-    totals = _totals(batch, plans, unexpected, bound)
-    samples = _samples(batch, shown)
+    found = totals(batch, plans, unexpected, bound)
+    addresses = first_failing(batch)
+    samples = samples_at(batch, shown, addresses)
     return {
-        number: _counts(plans.get(number), totals, unexpected.get(number, 0), samples.get(number, ()))
+        number: counts_of(plans.get(number), found, unexpected.get(number, 0), samples.get(number, ()))
         for number in shown
     }
 
 
-def _counts(plan: Plan | None, totals: Mapping[str, Any], unexpected: int, samples: tuple[Sample, ...]) -> Counts:
+def counts_of(plan: Plan | None, totals: Mapping[str, Any], unexpected: int, samples: tuple[Sample, ...]) -> Counts:
+    """What Great Expectations needs to judge a rule, from `totals` and what was found of its failing rows."""
     if plan is None:
         return Counts(totals[_rows("true")], 0, unexpected, samples)
     considered, examined = totals[_rows(plan.considered)], totals[_rows(_examined(plan))]
@@ -125,8 +124,8 @@ def _examined(plan: Plan) -> str:
     return all_of([plan.considered, "true" if plan.skipped == "false" else f"not ({plan.skipped})"])
 
 
-def _totals(batch: Batch, plans: Mapping[int, Plan], unexpected: Mapping[int, int], bound: Bound) -> dict[str, Any]:
-    """Every aggregate that any rule asks for, each counted once."""
+def totals(batch: Batch, plans: Mapping[int, Plan], unexpected: Mapping[int, int], bound: Bound) -> dict[str, Any]:
+    """Every aggregate that any rule asks for, by its SQL, each counted once."""
     missing = _missing(plans, unexpected)
     wanted = {_rows("true"): None}
     for plan in plans.values():
@@ -155,10 +154,13 @@ def _missing(plans: Mapping[int, Plan], unexpected: Mapping[int, int]) -> dict[t
     }
 
 
-def _find_breaking(
+def find_breaking(
     batch: Batch, plans: Mapping[int, Plan], bound: Bound, shown: Mapping[int, Sequence[Column]]
-) -> None:
-    """Write each breaking row once, with its rules and its columns, so that no later step reads the batch again."""
+) -> dict[int, int]:
+    """Write each breaking row once, with its rules and its columns, so that no later step reads the batch again.
+
+    Says how many rows break each rule.
+    """
     conditions = {
         number: all_of([_examined(plan), plan.broken])
         for number, plan in plans.items()
@@ -179,6 +181,7 @@ def _find_breaking(
     batch.rows_of(f"create table found as select * from {source} where {breaks}", bound)
     batch.rows_of(f"create table breaking as select {columns} from found", bound)
     batch.rows_of("drop table found")
+    return dict(batch.rows_of("select rule, count(*) from (select unnest(rules) as rule from breaking) group by rule"))
 
 
 def _flags_sql(rules: Sequence[int]) -> str:
@@ -203,13 +206,26 @@ def _source(conditions: Iterable[str]) -> str:
     return f"(select *, {flagged} from batch)"
 
 
-def _samples(batch: Batch, shown: Mapping[int, Sequence[Column]]) -> dict[int, tuple[Sample, ...]]:
-    """The first failing rows of each rule, in the order of files and rows."""
-    batch.rows_of(
-        f"create table samples as select rule, {FILE_OF} as {FILE}, {ROW_OF} as {ROW} from "
-        f"(select rule, unnest(min(address, {SAMPLES})) as address from "
-        f"(select unnest(rules) as rule, {ADDRESS} as address from breaking) group by rule)"
-    )
+def first_failing(batch: Batch) -> dict[int, list[int]]:
+    """Where the first rows stand that break each rule, in the order of files and rows (`ADDRESS`)."""
+    addresses = f"(select unnest(rules) as rule, {ADDRESS} as address from breaking)"
+    return dict(batch.rows_of(f"select rule, min(address, {SAMPLES}) from {addresses} group by rule"))
+
+
+def samples_at(
+    batch: Batch, shown: Mapping[int, Sequence[Column]], addresses: Mapping[int, Sequence[int]]
+) -> dict[int, tuple[Sample, ...]]:
+    """The rows of the table `breaking` at these addresses, with the values that each rule is about."""
+    import pyarrow as pa
+
+    pairs = [(rule, address) for rule, some in addresses.items() for address in some]
+    columns = {
+        "rule": pa.array([r for r, _ in pairs], pa.int32()),
+        "address": pa.array([a for _, a in pairs], pa.int64()),
+    }
+    batch.connection.register("first_failing", pa.table(columns))
+    batch.rows_of(f"create table samples as select rule, {FILE_OF} as {FILE}, {ROW_OF} as {ROW} from first_failing")
+    batch.connection.unregister("first_failing")
     names = dict.fromkeys(column.sql for columns in shown.values() for column in columns)
     selected = ", ".join([f"s.rule, {FILE}, {ROW}", *(f"b.{name}" for name in names)])
     found = batch.rows_of(

@@ -18,6 +18,15 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def literal(said: str) -> str:
+    """A text in SQL, such as a path: what cannot be bound must be quoted.
+
+    >>> literal("it's here")
+    "'it''s here'"
+    """
+    return "'" + said.replace("'", "''") + "'"
+
+
 def any_of(conditions: Iterable[str]) -> str:
     """True where any condition is; false of none."""
     return " or ".join(f"({c})" for c in conditions) or "false"

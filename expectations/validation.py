@@ -33,7 +33,7 @@ UNREADABLE_ALLOWED = 0.01
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Prepared:
     """A question on its way: with Great Expectations' object, and the plan by which the scan counts it."""
 
     question: Question
@@ -65,13 +65,13 @@ def validate(
     judge = import_module("expectations.judge")
     judge.check_suite(suite)
     bound = Bound()
-    asked = [_prepare(item, judge, batch, suite, bound) for item in bind(suite, batch)]
+    asked = prepared(batch, suite, judge, bound)
     scan.prepare(batch)
     counted = _let_great_expectations_count(batch, asked, Engine(engine), progress)
-    plans = {n: a.plan for n, a in enumerate(asked) if isinstance(a, _Asked) and a.plan is not None}
-    counts = scan.count(batch, plans, bound, {n: _shown(a, batch) for n, a in enumerate(asked)}, counted, progress)
+    plans = {n: a.plan for n, a in enumerate(asked) if isinstance(a, Prepared) and a.plan is not None}
+    counts = scan.count(batch, plans, bound, {n: shown(a, batch) for n, a in enumerate(asked)}, counted, progress)
     progress("judging")
-    results = tuple(_answer(item, counts[n], counted.get(n), judge, batch) for n, item in enumerate(asked))
+    results = tuple(answer(item, counts[n], counted.get(n), judge, batch) for n, item in enumerate(asked))
     progress("writing the quarantine")
     broken = {n for n, result in enumerate(results) if result.outcome is Outcome.FAILED}
     aside = write_quarantine(batch, folder / "quarantine.parquet", {n: r.id for n, r in enumerate(results)}, broken)
@@ -82,23 +82,30 @@ def validate(
     )
 
 
-def _prepare(item: Question | Unasked, judge: ModuleType, batch: Batch, suite: Suite, bound: Bound) -> _Asked | Unasked:
+def prepared(batch: Batch, suite: Suite, judge: ModuleType, bound: Bound) -> list[Prepared | Unasked]:
+    """Each question that a suite asks of a batch, in the suite's order, ready to be counted."""
+    return [_prepare(item, judge, batch, suite, bound) for item in bind(suite, batch)]
+
+
+def _prepare(
+    item: Question | Unasked, judge: ModuleType, batch: Batch, suite: Suite, bound: Bound
+) -> Prepared | Unasked:
     if isinstance(item, Unasked):
         return item
     try:
-        return _Asked(item, judge.understand(item.rule, suite), plan(item, batch, bound))
+        return Prepared(item, judge.understand(item.rule, suite), plan(item, batch, bound))
     except Unexaminable as reason:
         return Unasked(item.rule, Outcome.ERROR, str(reason))
 
 
 def _let_great_expectations_count(
-    batch: Batch, asked: Sequence[_Asked | Unasked], engine: Engine, progress: Callable[[str], None]
+    batch: Batch, asked: Sequence[Prepared | Unasked], engine: Engine, progress: Callable[[str], None]
 ) -> dict[int, Counted]:
     """Rules that were not compiled, or all of them when it is to be the oracle."""
     mine = {
         number: item
         for number, item in enumerate(asked)
-        if isinstance(item, _Asked) and (engine is Engine.GREAT_EXPECTATIONS or item.plan is None)
+        if isinstance(item, Prepared) and (engine is Engine.GREAT_EXPECTATIONS or item.plan is None)
     }
     if not mine:
         return {}
@@ -111,7 +118,8 @@ def _let_great_expectations_count(
     return counted
 
 
-def _shown(item: _Asked | Unasked, batch: Batch) -> Sequence[Column]:
+def shown(item: Prepared | Unasked, batch: Batch) -> Sequence[Column]:
+    """The columns whose values are told of failing rows."""
     if isinstance(item, Unasked):
         return ()
     if item.plan is not None:
@@ -119,12 +127,16 @@ def _shown(item: _Asked | Unasked, batch: Batch) -> Sequence[Column]:
     return [column for name in item.question.rule.columns if (column := batch.column(name)) is not None]
 
 
-def _answer(
-    item: _Asked | Unasked, counts: Counts, counted: Counted | None, judge: ModuleType, batch: Batch
-) -> ExpectationResult:
+def answer(
+    item: Prepared | Unasked, counts: Counts, counted: Counted | None, judge: ModuleType, batch: Batch,
+    engine: Engine = Engine.SCAN,
+) -> ExpectationResult:  # fmt: skip
+    """A rule's answer; `engine` is who counted what Great Expectations did not count itself."""
     if isinstance(item, Unasked):
-        return _result(item.rule, item.outcome, Engine.SCAN, item.reason, counts, batch)
-    rule, engine = item.question.rule, Engine.GREAT_EXPECTATIONS if counted else Engine.SCAN
+        return _result(item.rule, item.outcome, engine, item.reason, counts, batch)
+    rule = item.question.rule
+    if counted:
+        engine = Engine.GREAT_EXPECTATIONS
     if counted and counted.result and "element_count" in counted.result.result:  # else it is about no single rows
         counts = replace(counts, considered=counted.examined, skipped=0)
     if _nothing_to_judge(item, counts):
@@ -140,7 +152,7 @@ def _answer(
     return _result(rule, outcome, engine, "", counts, batch, said)
 
 
-def _nothing_to_judge(item: _Asked, counts: Counts) -> bool:
+def _nothing_to_judge(item: Prepared, counts: Counts) -> bool:
     """What found no row to look at passes in Great Expectations; here it has a name of its own.
 
     A number of rows is the exception: that it is 0 may be just what the rule is about.
@@ -149,7 +161,7 @@ def _nothing_to_judge(item: _Asked, counts: Counts) -> bool:
     return about_rows and counts.examined == 0
 
 
-def _nothing(item: _Asked, counts: Counts) -> str:
+def _nothing(item: Prepared, counts: Counts) -> str:
     if item.question.condition is not None and counts.considered == 0:
         return "no row meets its row_condition"
     names = " and ".join(map(repr, item.question.rule.columns[:4]))

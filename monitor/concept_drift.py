@@ -18,6 +18,8 @@ from expectations.errors import ShopmonError
 from expectations.sql import quoted
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from expectations.batch import Batch
 
 MOST = 1_000_000
@@ -258,6 +260,55 @@ def error_stream(batch: Batch, relation: str = "batch", *, most: int = MOST) -> 
 
     Where nothing can be compared, `errors` is None, and `reason` says why.
     """
+    compared = pairs_of(batch, relation)
+    if isinstance(compared, ErrorStream):
+        return compared
+    rows, dated = batch.row_of(compared.counts())
+    if not rows:
+        return compared.nothing
+    return compared.stream(batch.table_of(compared.latest(dated, most)), rows, dated, most)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What a batch's predictions are held against, as SQL."""
+
+    both: str
+    """SQL: address, moment, prediction and label of the rows that have both."""
+    truth: str
+    """The role of the label."""
+
+    def counts(self) -> str:
+        """SQL: how many rows there are, and how many of them have a date."""
+        return f"select count(*), count(moment) from {self.both}"
+
+    def latest(self, dated: int, most: int) -> str:
+        """SQL: whether the latest rows are wrong, and when they are from; the latest first."""
+        columns = ("moment", FILE, ROW) if dated else (FILE, ROW)
+        latest = ", ".join(f"{column} desc" for column in columns)
+        return (
+            f"select {_DIFFER} as wrong, moment, {FILE}, {ROW} from {self.kept(dated)} order by {latest} limit {most}"
+        )
+
+    def kept(self, dated: int) -> str:
+        """SQL: the rows that have a place in the order."""
+        return f"(select * from {self.both} where {'moment is not null' if dated else 'true'})"
+
+    def stream(self, table: pa.Table, rows: int, dated: int, most: int) -> ErrorStream:
+        """The errors, from what `latest` says of all rows."""
+        errors = table.column("wrong").to_numpy().astype(bool)[::-1]
+        moments = table.column("moment").to_numpy().astype("datetime64[us]")[::-1] if dated else None
+        order = Order.DATE if dated else Order.FILE
+        return ErrorStream(errors, moments, order, self.truth, _left_out(rows, dated, most))
+
+    @property
+    def nothing(self) -> ErrorStream:
+        """The answer where no row has both."""
+        return _not_examined(f"no row has both a prediction and a {self.truth}")
+
+
+def pairs_of(batch: Batch, relation: str = "batch") -> Pairs | ErrorStream:
+    """What predictions are held against; an answer already where the batch has nothing for it."""
     prediction = _role(batch, "prediction")
     if prediction is None:
         return _not_examined("the batch has no column of predictions (role prediction)")
@@ -270,27 +321,13 @@ def error_stream(batch: Batch, relation: str = "batch", *, most: int = MOST) -> 
     pairs = f"""select {FILE}, {ROW}, {moment}::bigint as moment,
         {_said(prediction)} as predicted, {_said(label)} as true_label from {quoted(relation)}"""
     both = f"(select * from ({pairs}) where predicted is not null and true_label is not null)"
-    rows, dated = batch.row_of(f"select count(*), count(moment) from {both}")
-    if not rows:
-        return _not_examined(f"no row has both a prediction and a {truth}")
-    return _stream(batch, both, truth, rows, dated, most)
+    return Pairs(both, truth)
 
 
 def _role(batch: Batch, role: str) -> str | None:
     """The SQL name of a role; a column of the file that only happens to be called so is none."""
     column = batch.column(role) if role in batch.mapping else None
     return column.sql if column else None
-
-
-def _stream(batch: Batch, both: str, truth: str, rows: int, dated: int, most: int) -> ErrorStream:
-    order = Order.DATE if dated else Order.FILE
-    kept = f"select * from {both} where {'moment is not null' if dated else 'true'}"
-    columns = ("moment", FILE, ROW) if dated else (FILE, ROW)
-    latest = ", ".join(f"{column} desc" for column in columns)
-    table = batch.table_of(f"select {_DIFFER} as wrong, moment from ({kept}) order by {latest} limit {int(most)}")
-    errors = table.column("wrong").to_numpy().astype(bool)[::-1]
-    moments = table.column("moment").to_numpy().astype("datetime64[us]")[::-1] if dated else None
-    return ErrorStream(errors, moments, order, truth, _left_out(rows, dated, most))
 
 
 def _left_out(rows: int, dated: int, most: int) -> str:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -322,13 +324,14 @@ def select(
     known_hashes: pa.Array | None = None,
     model_signals: Callable[[Sequence[str]], Mapping[str, Values]] | None = None,
     readers: Mapping[str, Reader] | None = None,
+    looking: Callable[[Scan], Looking] = lambda scan: scan,
     progress: Callable[[str], None] = lambda _: None,
 ) -> EdgeCases:
     """The rows of a relation (with the columns of `batch`) that the rules choose, each once, with all its reasons.
 
     `reference` is what `distance` measures from, `known_hashes` are the text hashes of the retraining set, and
     `model_signals` computes `monitor.signals.MODEL_SIGNALS` for a list of texts; `readers` are the models of other
-    tasks. Without a row or a rule: no rows.
+    tasks. `looking` says who looks at all rows, where they do not lie here. Without a row or a rule: no rows.
 
     Raises ShopmonError for a rule that cannot be understood, names what does not exist, or needs a model that is not
     there. A rule that this batch lacks a column for is skipped, and the reason is told.
@@ -338,13 +341,15 @@ def select(
             raise ShopmonError(f"{name} is {rows:,} rows", advice=f"Give 0 to {MOST_DRAWN:,}.")
     known = None
     if known_hashes is not None and len(known_hashes):
-        batch.connection.register(_KNOWN, pa.table({"text_hash": known_hashes}))
+        know(batch, known_hashes)
         known = _KNOWN
     try:
         model = None if model_signals is None else ReadOnce(model_signals)
         asked = Asked(batch, settings.signals, Bound(), reference, known, model, readers or {}, _LOWERED)
         asking, signals, skipped = _askable(settings, asked)
-        found = _selected(asked, settings, relation, asking, signals, skipped, progress)
+        progress("looking for rows to learn from")
+        scan = looking(Scan(asked, relation, asking, signals, settings))
+        found = _selected(asked, settings, scan, asking, signals, skipped, progress)
         if model is None or found.model is None:
             return found
         return replace(found, model=replace(found.model, texts=model.texts, seconds=model.seconds))
@@ -353,17 +358,20 @@ def select(
             batch.connection.unregister(known)
 
 
+def know(batch: Batch, hashes: pa.Array) -> None:
+    """Let SQL about a batch ask which texts the retraining set has."""
+    batch.connection.register(_KNOWN, pa.table({"text_hash": hashes}))
+
+
 def _selected(
     asked: Asked,
     settings: EdgeCaseSettings,
-    relation: str,
+    scan: Looking,
     asking: Sequence[_Asking],
     signals: Mapping[str, Signal],
     skipped: Mapping[str, str],
     progress: Callable[[str], None],
 ) -> EdgeCases:
-    progress("looking for rows to learn from")
-    scan = _Scan(asked, relation, asking, signals, settings)
     looked_at, left_to_models, counts = scan.count()
     quotas = _quotas(asking, counts, settings)
     deciding = _Deciding(scan.fetch(counts), signals, asked, progress)
@@ -397,7 +405,7 @@ def _reading(task: str, rows: int, deciding: _Deciding) -> ModelReading:
     return ModelReading(rows, deciding.read(task), texts, seconds, reader.model if reader else "", task)
 
 
-def _quotas(asking: Sequence[_Asking], counts: Sequence[_Counted], settings: EdgeCaseSettings) -> list[int]:
+def _quotas(asking: Sequence[_Asking], counts: Sequence[Counted], settings: EdgeCaseSettings) -> list[int]:
     """Rows of each rule that dear signals may decide: rules that ask a model share what that model may read.
 
     A rule that asks several has the smallest of its shares.
@@ -456,7 +464,7 @@ def _drawn(mask: _Mask, draw: NDArray[np.uint64], limit: int | None) -> _Mask:
 
 
 @dataclass(frozen=True)
-class _Counted:
+class Counted:
     """What the scan finds for one rule."""
 
     sure: int
@@ -469,7 +477,21 @@ class _Counted:
     """The same of the open ones, in the order in which they are drawn."""
 
 
-class _Scan:
+class Looking(Protocol):
+    """Who looks at all rows: how many each rule may choose, and which are drawn."""
+
+    def count(self) -> tuple[int, dict[str, int], list[Counted]]:
+        """Rows with a text, those that rules leave to the model of each task, and what there is for each rule."""
+
+    def fetch(self, counts: Sequence[Counted]) -> pa.Table:
+        """The rows that are drawn: address, text, id, label, cheap signals, and for each rule whether it is sure."""
+
+
+Near = Mapping[int, int]
+"""Number of a rule → draw up to which its rows are looked at; all of them where it is not named."""
+
+
+class Scan:
     """One look at all rows for how many each rule may choose, another for those that are drawn."""
 
     def __init__(
@@ -489,52 +511,90 @@ class _Scan:
         named = Counter(name for one in asking for name in formulas.names_of(one.tree))
         self.slow = sorted((name for name in self.cheap if name in SIGNALS), key=lambda name: -named[name])
         self.columns = {n: f"signal_{self.slow.index(n)}" if n in self.slow else sql for n, sql in self.cheap.items()}
+        self.own = [_own(asked.batch, "id", "id"), _label(asked.batch)]
         # Mostly a hash of the text, so that the same texts are drawn from whatever file; its last bits tell apart rows
         # with the same text, of which there may be very many.
         draw = f"(hash({SAID}) & {2**64 - 2**16}::ubigint) | (hash({FILE}, {ROW}) & {2**16 - 1}::ubigint)"
         texts = f"(select *, {text_of(asked.batch)} as {SAID} from {relation})"
         self.drawn = f"(select *, {draw} as draw from {texts} where {SAID} is not null)"
 
-    def count(self) -> tuple[int, dict[str, int], list[_Counted]]:
+    def count(self) -> tuple[int, dict[str, int], list[Counted]]:
         """Rows with a text, those that rules leave to the model of each task, and what there is for each rule."""
         (rows,) = self.batch.row_of(f"select count(*) from {self.relation}")
+        return self.counted(rows, self.ask)
+
+    def counted(
+        self, rows: int, ask: Callable[[Sequence[int], Near], Sequence[Any]]
+    ) -> tuple[int, dict[str, int], list[Counted]]:
+        """The same of so many rows, of which `ask` answers as this scan does of its own."""
         near = dict.fromkeys(self._limited, _HORIZON * 2**64 // rows) if rows > 2 * _HORIZON else {}
-        looked_at, left_to_models, counts = self._count(range(len(self.asking)), near)
+        every = range(len(self.asking))
+        looked_at, left_to_models, counts = self._told(every, ask(every, near))
         short = [number for number in near if counts[number].sure < (self.asking[number].rule.at_most or 0)]
         if short:
-            _, _, again = self._count(short, {})
+            _, _, again = self._told(short, ask(short, {}))
             counts = [again[short.index(n)] if n in short else counted for n, counted in enumerate(counts)]
         return looked_at, left_to_models, counts
+
+    def over(self, batch: Batch | None) -> Scan:
+        """The same scan of another batch of these columns; of none, so that it can be sent there."""
+        other = copy(self)
+        other.batch = batch  # type: ignore[assignment]  # it is asked nothing before it has one
+        return other
 
     @property
     def _limited(self) -> list[int]:
         """The rules that choose so many rows and no more, and need no dear signal."""
         return [n for n, one in enumerate(self.asking) if one.rule.at_most is not None and not one.dear]
 
-    def _count(self, numbers: Sequence[int], near: Mapping[int, int]) -> tuple[int, dict[str, int], list[_Counted]]:
-        """The same of some rules; those in `near` are asked only of rows that are drawn up to there."""
-        tasks = sorted({task for number in numbers for task in self.asking[number].asks})
+    def tasks(self, numbers: Sequence[int]) -> list[str]:
+        """The tasks whose models some rules ask."""
+        return sorted({task for number in numbers for task in self.asking[number].asks})
+
+    def ask(self, numbers: Sequence[int], near: Near) -> Sequence[Any]:
+        """Counts and draws for some rules, in the order of `most`."""
+        tasks = self.tasks(numbers)
         to_models = [any_of(f"open_{n}" for n in numbers if task in self.asking[n].asks) for task in tasks]
         wanted = ["count(*)", *(f"count(*) filter ({to_model})" for to_model in to_models)]
         for number in numbers:
             one, sure, open_ = self.asking[number], f"filter (sure_{number})", f"filter (open_{number})"
-            limit = min(one.rule.at_most or MOST_DRAWN, MOST_DRAWN)
+            limit, most = self._limits(number)
             wanted += [f"count(*) {sure}", f"count(*) {open_}", f"min(draw, {limit}) {sure}"]
-            most = self.most[number]
             wanted.append(f"min(draw, {most}) {open_}" if one.dear and most else "null")
-        looked_at, *found = self.batch.row_of(
+        return self.batch.row_of(
             f"select {', '.join(wanted)} from {self._flagged(self.drawn, numbers, near)}", self.bound
         )
+
+    def _limits(self, number: int) -> tuple[int, int]:
+        """How many draws are told of a rule's sure rows, and of its open ones."""
+        return min(self.asking[number].rule.at_most or MOST_DRAWN, MOST_DRAWN), self.most[number]
+
+    def together(self, numbers: Sequence[int], one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
+        """What `ask` would have said of the rows of two of its answers."""
+        limits: list[int | None] = [None] * (1 + len(self.tasks(numbers)))
+        for number in numbers:
+            limits += [None, None, *self._limits(number)]
+        return [
+            a + b if limit is None else sorted([*(a or ()), *(b or ())])[:limit]
+            for limit, a, b in zip(limits, one, other, strict=True)
+        ]
+
+    def _told(self, numbers: Sequence[int], answer: Sequence[Any]) -> tuple[int, dict[str, int], list[Counted]]:
+        tasks, (looked_at, *found) = self.tasks(numbers), answer
         left, found = dict(zip(tasks, found, strict=False)), found[len(tasks) :]
         each = zip(found[::4], found[1::4], found[2::4], found[3::4], strict=True)
-        counts = [_Counted(sure, open_, draws or (), sorted(more or ())) for sure, open_, draws, more in each]
+        counts = [Counted(sure, open_, draws or (), sorted(more or ())) for sure, open_, draws, more in each]
         return looked_at, left, counts
 
-    def fetch(self, counts: Sequence[_Counted]) -> pa.Table:
+    def fetch(self, counts: Sequence[Counted]) -> pa.Table:
         """The rows that are drawn: address, text, id, label, cheap signals, and for each rule whether it is sure."""
-        every_draw = [draw for counted in counts for draw in (*counted.sure_draws, *counted.open_draws)]
-        draws = np.unique(np.array(every_draw, dtype=np.uint64))
-        taken = [f"{FILE} as file", f"{ROW} as row", "draw", f"{SAID} as text", self._own("id", "id"), self._label()]
+        with self.candidates(draws_of(counts)) as name:
+            return self.batch.table_of(f"from {name} order by file, row")
+
+    @contextmanager
+    def candidates(self, draws: NDArray[np.uint64]) -> Iterator[str]:
+        """The name of a table of the rows with these draws, as long as the block lasts."""
+        taken = [f"{FILE} as file", f"{ROW} as row", "draw", f"{SAID} as text", *self.own]
         taken += [
             f"{sql} as {quoted(_read(task, place))}"
             for task, columns in self.reads.items()
@@ -548,7 +608,7 @@ class _Scan:
             some = self._flagged(f"(from {self.drawn} where draw in (select draw from {_DRAWS}))", every, {})
             query = f"select {', '.join(taken)} from {some}"
             self.batch.rows_of(f"create or replace temp table {_CANDIDATES} as {query}", self.bound)
-            return self.batch.table_of(f"from {_CANDIDATES} order by file, row")
+            yield _CANDIDATES
         finally:
             self.batch.rows_of(f"drop table if exists {_CANDIDATES}")
             self.batch.connection.unregister(_DRAWS)
@@ -582,14 +642,22 @@ class _Scan:
     def _column(self, name: str) -> str:
         return self.columns[name]
 
-    def _label(self) -> str:
-        """SQL: what people said of the row; of a pair without a label, its grade."""
-        graded = "label" not in self.batch.mapping and "grade" in self.batch.mapping
-        return self._own("grade" if graded else "label", "label")
 
-    def _own(self, role: str, name: str) -> str:
-        column = self.batch.column(role)
-        return f"{column.sql if column else 'null'}::varchar as {name}"
+def draws_of(counts: Sequence[Counted]) -> NDArray[np.uint64]:
+    """The draws of all rows that any rule may choose."""
+    every_draw = [draw for counted in counts for draw in (*counted.sure_draws, *counted.open_draws)]
+    return np.unique(np.array(every_draw, dtype=np.uint64))
+
+
+def _label(batch: Batch) -> str:
+    """SQL: what people said of the row; of a pair without a label, its grade."""
+    graded = "label" not in batch.mapping and "grade" in batch.mapping
+    return _own(batch, "grade" if graded else "label", "label")
+
+
+def _own(batch: Batch, role: str, name: str) -> str:
+    column = batch.column(role)
+    return f"{column.sql if column else 'null'}::varchar as {name}"
 
 
 # --- what UpTrain decides -------------------------------------------------------------------------------------------

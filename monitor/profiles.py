@@ -35,8 +35,6 @@ PRIORITY = "__shopmon_priority"
 """The sample's column by which it was drawn: the rows with the smallest hash of file and row."""
 
 _NAMED_VALUES = 200
-_AT_ONCE = 30
-"""Categories in one statement."""
 _LOOKED_AT = 10_000
 """Rows from which sorts and edges are taken."""
 _TEXTS = frozenset({"text", "title", "description", "query", "product_text"})
@@ -55,7 +53,7 @@ _DAY = 86_400e6
 
 _NAMES_SOMETHING = re.compile(r"(?:^|[^a-z])ids?$")
 """Names of columns whose numbers name something: a mean of them says nothing."""
-_AT_ONCE = 50
+AT_ONCE = 50
 """Columns counted in one statement."""
 
 
@@ -190,21 +188,21 @@ def profile(
     asked = _asked(batch, view, settings, like, rows)
     _check_segments(segments, asked, batch)
     progress("counting numbers, and drawing rows")
-    drawn, columns = _scan(batch, view, asked, settings, rows, _last_priority(batch, view, rows, wanted))
+    drawn, columns = numbers_and_drawn(batch, view, asked, rows, _last_priority(batch, view, rows, wanted))
     progress("counting categories")
-    categories = [one for one in asked if one.sort is Sort.CATEGORY]
-    for begin in range(0, len(categories), _AT_ONCE):
-        columns |= _categories(batch, view, categories[begin : begin + _AT_ONCE], rows)
+    named = [one for one in asked if one.sort is Sort.CATEGORY]
+    for begin in range(0, len(named), AT_ONCE):
+        columns |= categories(batch, view, named[begin : begin + AT_ONCE], rows)
     if settings.sketched:
         progress("looking for quantiles")
         columns |= _with_quantiles(batch, view, [one for one in asked if one.edges is not None], columns)
-        columns |= {one.name: _with_different(batch, view, one, columns[one.name]) for one in categories}
+        columns |= {one.name: _with_different(batch, view, one, columns[one.name]) for one in named}
     progress("counting words")
     columns |= _texts(drawn, asked, settings, like, columns, rows)
     by_segment = {}
     for name in segments:
         progress(f"counting by {name}")
-        by_segment[name] = _segment(batch, view, asked, name, settings, like)
+        by_segment[name] = segment(batch, view, asked, name, settings, like)
     return Profile(
         kind=batch.kind,
         rows=rows,
@@ -397,17 +395,23 @@ def _last_priority(batch: Batch, view: str, rows: int, wanted: int) -> int:
     """The priority up to which so many rows are drawn, or all if there are no more."""
     if rows <= wanted:
         return 2**64 - 1
-    about = min(2**64 - 1, int(2**64 * (wanted + 6 * wanted**0.5 + 10) / rows))  # six standard deviations more
+    about = drawn_up_to(rows, wanted)
     found = batch.table_of(f"select {_priority()} as p from {view} where p <= {about}::ubigint")["p"].to_numpy()
     if len(found) < wanted:
         return 2**64 - 1
     return int(np.partition(found, wanted - 1)[wanted - 1])
 
 
-def _scan(
-    batch: Batch, view: str, asked: Sequence[ComparedColumn], settings: ProfileSettings, rows: int, last: int
+def drawn_up_to(rows: int, wanted: int) -> int:
+    """A priority up to which at least so many of the rows are drawn, six standard deviations being put on top."""
+    return 2**64 - 1 if rows <= wanted else min(2**64 - 1, int(2**64 * (wanted + 6 * wanted**0.5 + 10) / rows))
+
+
+def numbers_and_drawn(
+    batch: Batch, view: str, asked: Sequence[ComparedColumn], rows: int, last: int
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """The drawn rows, sorted by priority, and the profiles of numbers and dates; of texts, how many are missing."""
+    """The rows drawn up to a priority, sorted by it, and the profiles of numbers and dates; of texts, how many are
+    missing. `view` is the relation's quoted name, and `rows` are those in it."""
     packed = [f"k{i} := {one.sql}" for i, one in enumerate(asked)]
     drawn = f"struct_pack({', '.join([f'p := {_priority()}', f'f := {FILE}', f'r := {ROW}', *packed])})"
     listed = f"list({drawn}) filter (where {_priority()} <= {last}::ubigint)"
@@ -415,8 +419,8 @@ def _scan(
     columns: dict[str, Any] = {}
     rest = counted
     while True:  # nearly always once: thousands of columns in one statement would keep DuckDB planning for minutes
-        some, rest = rest[:_AT_ONCE], rest[_AT_ONCE:]
-        first = [listed] if some == counted[:_AT_ONCE] else []
+        some, rest = rest[:AT_ONCE], rest[AT_ONCE:]
+        first = [listed] if some == counted[:AT_ONCE] else []
         found = batch.table_of(f"select {', '.join([*first, *aggregates_sql(some)])} from {view}")
         values = iter([column[0].as_py() for column in found.columns[len(first) :]])
         columns |= {one.name: measured_numbers(one, rows, values) for one in some}
@@ -506,8 +510,8 @@ def _binned(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NumberPr
 # --- categories and segments ----------------------------------------------------------------------------------------
 
 
-def _categories(batch: Batch, view: str, asked: Sequence[ComparedColumn], rows: int) -> dict[str, CategoryProfile]:
-    """All of them in one scan."""
+def categories(batch: Batch, view: str, asked: Sequence[ComparedColumn], rows: int) -> dict[str, CategoryProfile]:
+    """The profiles of categories, at most `AT_ONCE`, from one scan of the relation with this quoted name."""
     keys = [f"k{i}" for i in range(len(asked))]
     values = ", ".join(f"{one.sql} as {key}" for one, key in zip(asked, keys, strict=True))
     counted = (
@@ -546,11 +550,11 @@ def _with_quantiles(
 ) -> dict[str, NumberProfile]:
     """The profiles of numbers and dates, with sketches of their values, from one scan of those columns."""
     sketches = [Numbers() for _ in numbers]
-    for begin in range(0, len(numbers), _AT_ONCE):
-        some = numbers[begin : begin + _AT_ONCE]
+    for begin in range(0, len(numbers), AT_ONCE):
+        some = numbers[begin : begin + AT_ONCE]
         sql = f"select {', '.join(f'{one.binned} as k{i}' for i, one in enumerate(some))} from {view}"
         for part in batch.connection.sql(sql).to_arrow_reader(_STREAMED):
-            for sketch, values in zip(sketches[begin : begin + _AT_ONCE], part.columns, strict=True):
+            for sketch, values in zip(sketches[begin : begin + AT_ONCE], part.columns, strict=True):
                 sketch.add(values.drop_null().to_numpy(zero_copy_only=False))
     return {
         one.name: replace(columns[one.name], quantiles=sketch.bytes())
@@ -582,7 +586,7 @@ def _check_segments(segments: Sequence[str], asked: Sequence[ComparedColumn], ba
             )
 
 
-def _segment(
+def segment(
     batch: Batch, view: str, asked: Sequence[ComparedColumn], name: str, settings: ProfileSettings, like: Profile | None
 ) -> dict[str, dict[str, ColumnProfile]]:
     """Every number, date and category by the most frequent values of one column; values without a row are left out."""

@@ -156,6 +156,12 @@ def archive(profile: Profile, name: str, sources: Sequence[tuple[str, str]] = ()
     return whole.getvalue()
 
 
+def restored(content: bytes) -> Profile:
+    """The profile whose bytes `archive` made."""
+    with zipfile.ZipFile(io.BytesIO(content)) as held:
+        return _read(held, json.loads(held.read("profile.json"))).profile
+
+
 def _read(archive: zipfile.ZipFile, told: Mapping[str, Any]) -> Reference:
     sample = pq.read_table(io.BytesIO(archive.read("sample.parquet")))
     with np.load(io.BytesIO(archive.read("arrays.npz")), allow_pickle=False) as packed:

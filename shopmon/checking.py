@@ -7,14 +7,15 @@ import platform
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from expectations.addresses import display_name
 from expectations.errors import RunStoreError, ShopmonError, SuiteError
@@ -29,8 +30,10 @@ from shopmon.telemetry import switch_off
 if TYPE_CHECKING:
     from expectations.batch import Batch
     from expectations.results import Validation
+    from expectations.sources import Found
+    from expectations.suite import Suite
     from monitor.runs import Input, Run, RunStore
-    from shopmon.comparing import Compared
+    from shopmon.comparing import Compared, FitRows
 
 log = logging.getLogger("shopmon.check")
 
@@ -158,12 +161,14 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
     """Batch, suite, validation, drift, edge cases: the way of the data, top to bottom."""
     from expectations.quarantine import check_writable, write_good
     from expectations.suite import built_in, load_suite
-    from expectations.validation import validate
 
     _refuse_addresses(request)
-    settings = project.settings.check
     reading = Reading(request.kind, request.columns, request.encoding, request.delimiter)
-    with opened(request.data, reading, project, scratch, request.progress) as batch:
+    with ExitStack() as until_done:
+        machines = until_done.enter_context(_machines(request, project, folder))
+        batch = until_done.enter_context(
+            opened(request.data, reading, project, scratch, request.progress, machines.hashes)
+        )
         batch.watched = request.watch.statement
         chosen = Path(request.suite) if request.suite else project.suite(batch.kind) or built_in(batch.kind)
         suite = load_suite(chosen)
@@ -175,15 +180,8 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
         good = Path(request.write_good).absolute() if request.write_good else None
         if good is not None:
             check_writable(batch, good)
-        validation = validate(
-            batch,
-            suite,
-            folder=folder,
-            engine=request.engine or settings.engine.value,
-            unreadable_allowed=settings.unreadable_allowed,
-            progress=request.progress,
-        )
-        compared, windows, cases = _beyond_rules(request, project, batch, validation, folder, begun.run_id)
+        validation = machines.validate(batch, suite)
+        compared, windows, cases = _beyond_rules(request, project, batch, machines, folder, begun.run_id)
         if good is not None:  # last: a check that is interrupted leaves nothing behind
             request.progress("writing the good rows")
             write_good(batch, good)
@@ -200,6 +198,76 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
     return replace(result, seconds=begun.seconds)
 
 
+class Machines(Protocol):
+    """Where the rows of a batch are looked at."""
+
+    @property
+    def hashes(self) -> Callable[[Sequence[Found]], Sequence[Future[str]]] | None:
+        """Who hashes the sources; None: a thread of this process."""
+
+    def validate(self, batch: Batch, suite: Suite) -> Validation:
+        """Ask a suite of the batch; failing rows go into the run's folder."""
+
+    def fit_rows(self) -> FitRows:
+        """Of the batch that was validated."""
+
+    def windowed(self) -> WindowsSection:
+        """What each window of time shows of them."""
+
+
+@dataclass
+class _ThisMachine:
+    """This process does it all."""
+
+    request: Request
+    project: Project
+    folder: Path
+    hashes: Callable[[Sequence[Found]], Sequence[Future[str]]] | None = None
+    _validated: tuple[Batch, Validation] | None = None
+
+    def validate(self, batch: Batch, suite: Suite) -> Validation:
+        from expectations.validation import validate
+
+        settings = self.project.settings.check
+        validation = validate(
+            batch,
+            suite,
+            folder=self.folder,
+            engine=self.request.engine or settings.engine.value,
+            unreadable_allowed=settings.unreadable_allowed,
+            progress=self.request.progress,
+        )
+        self._validated = batch, validation
+        return validation
+
+    def fit_rows(self) -> FitRows:
+        from shopmon.comparing import RowsHere
+        from shopmon.references import keep_fit
+
+        batch, validation = self._done
+        keep_fit(batch, validation)
+        return RowsHere(batch, self.request.progress)
+
+    def windowed(self) -> WindowsSection:
+        from shopmon.windowing import windowed
+
+        return windowed(self._done[0], self.request, self.project)
+
+    @property
+    def _done(self) -> tuple[Batch, Validation]:
+        if self._validated is None:
+            raise AssertionError("nothing was validated")
+        return self._validated
+
+
+def _machines(request: Request, project: Project, folder: Path) -> AbstractContextManager[Machines]:
+    if (request.engine or project.settings.check.engine.value) != "spark":
+        return nullcontext(_ThisMachine(request, project, folder))
+    from shopmon.on_spark import on_spark
+
+    return on_spark(request, project, folder)
+
+
 def _refuse_addresses(request: Request) -> None:
     """Data is read from anywhere and written here; a path would make a folder called `s3:` of an address."""
     for written in (request.write_good, request.data_docs):
@@ -212,19 +280,17 @@ def _refuse_addresses(request: Request) -> None:
 
 
 def _beyond_rules(
-    request: Request, project: Project, batch: Batch, validation: Validation, folder: Path, run_id: str
+    request: Request, project: Project, batch: Batch, machines: Machines, folder: Path, run_id: str
 ) -> tuple[Compared, WindowsSection, EdgeCaseSection]:
     """What changed, and which rows to learn from: both look only at rows without a serious fault."""
     from shopmon.comparing import Compared, beyond_rules
-    from shopmon.references import keep_fit
-    from shopmon.windowing import windowed
 
     if request.only_rules:
         reason = "only the rules were asked for"
         return Compared(DriftSection(reason=reason)), WindowsSection(reason=reason), EdgeCaseSection(reason=reason)
-    keep_fit(batch, validation)
-    windows = windowed(batch, request, project)  # before rows are added to the retraining set: it may refuse the batch
-    compared, cases = beyond_rules(batch, request, project, folder=folder, run_id=run_id)
+    rows = machines.fit_rows()
+    windows = machines.windowed()  # before rows are added to the retraining set: it may refuse the batch
+    compared, cases = beyond_rules(batch, request, project, rows=rows, folder=folder, run_id=run_id)
     return compared, windows, cases
 
 
@@ -313,7 +379,7 @@ def _inputs(request: Request, result: CheckResult) -> tuple[Input, ...]:
 
 def _versions() -> dict[str, str]:
     versions = {"shopmon": __version__, "python": platform.python_version()}
-    for package in ("duckdb", "evidently", "great_expectations", "uptrain"):
+    for package in ("duckdb", "evidently", "great_expectations", "pyspark", "uptrain"):
         with suppress(PackageNotFoundError):
             versions[package] = installed_version(package)
     return versions

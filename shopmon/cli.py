@@ -74,7 +74,7 @@ app = typer.Typer(
     context_settings=HELP,
 )
 
-EngineName = Literal["scan", "great_expectations"]
+EngineName = Literal["scan", "great_expectations", "spark"]
 StatusName = Literal["passed", "failed", "error"]
 
 SuiteOption = Annotated[
@@ -145,7 +145,9 @@ def check(
     delimiter: DelimiterOption = None,
     engine: Annotated[
         EngineName | None,
-        typer.Option("--engine", help="Who counts: one fast scan, or Great Expectations' own engine (slow)."),
+        typer.Option(
+            "--engine", help="Who counts: one fast scan, Great Expectations' own engine (slow), or a Spark cluster."
+        ),
     ] = None,
     write_good: Annotated[
         Path | None,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from monitor.results import (
     Alarm,
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from expectations.batch import Batch
+    from monitor.concept_drift import ErrorStream
     from monitor.drift import DriftSettings
-    from monitor.edge_cases import EdgeCases
+    from monitor.edge_cases import EdgeCases, EdgeCaseSettings
     from monitor.pair_relation import PairColumns
-    from monitor.profiles import Profile
+    from monitor.profiles import Profile, ProfileSettings
     from monitor.reference import Reference
 
 _HEARTBEAT = 0.2
@@ -52,23 +53,65 @@ class Compared:
     """Name → file in the run's folder."""
 
 
+class FitRows(Protocol):
+    """The rows of a validated batch that are fit to be compared and to be learnt from, wherever they lie."""
+
+    def any(self) -> bool:
+        """Whether there is one."""
+
+    def profile(self, settings: ProfileSettings, *, segments: Sequence[str], like: Profile) -> Profile:
+        """What they show, in the columns and bins of another profile."""
+
+    def errors(self) -> ErrorStream:
+        """Where the model was wrong."""
+
+    def select(self, settings: EdgeCaseSettings, **asked: Any) -> EdgeCases:
+        """Which of them a model should learn from; `asked` as for `monitor.edge_cases.select`."""
+
+
+@dataclass(frozen=True)
+class RowsHere:
+    """Those of a batch on this machine."""
+
+    batch: Batch
+    progress: Callable[[str], None]
+
+    def any(self) -> bool:
+        return self.batch.row_of(f"select count(*) from {FIT}") != (0,)
+
+    def profile(self, settings: ProfileSettings, *, segments: Sequence[str], like: Profile) -> Profile:
+        from monitor.profiles import profile
+
+        return profile(self.batch, settings, segments=segments, like=like, relation=FIT, progress=self.progress)
+
+    def errors(self) -> ErrorStream:
+        from monitor.concept_drift import error_stream
+
+        return error_stream(self.batch, FIT)
+
+    def select(self, settings: EdgeCaseSettings, **asked: Any) -> EdgeCases:
+        from monitor.edge_cases import select
+
+        return select(self.batch, settings, relation=FIT, progress=self.progress, **asked)
+
+
 def beyond_rules(
-    batch: Batch, request: Request, project: Project, *, folder: Path, run_id: str
+    batch: Batch, request: Request, project: Project, *, rows: FitRows, folder: Path, run_id: str
 ) -> tuple[Compared, EdgeCaseSection]:
     """What changed since the reference, and which rows a model should learn from; both look only at fit rows.
 
     The reference is the project's, or the one that was asked for. The selected rows are put into the retraining set,
     each once, after everything else has gone well.
     """
-    concept = _concept(batch, request)
+    concept = _concept(rows, request)
     reference = _reference(batch, request, project)
     settings = edge_case_settings(project)
     pairs = pair_champion(batch.kind, settings, project, request, compares=reference is not None)
-    sides = _sides(batch, request, project, reference, pairs) if reference else None
+    sides = _sides(batch, rows, request, project, reference, pairs) if reference else None
     # Python compares the samples while DuckDB looks for rows to learn from: neither waits for the other.
     with ThreadPoolExecutor(1, thread_name_prefix="shopmon-compare") as beside:
         comparing = beside.submit(_compared, sides, batch, request, project, folder, run_id)
-        found = _selected(batch, request, project, reference, pairs)
+        found = _selected(batch, rows, request, project, reference, pairs)
         while wait([comparing], timeout=_HEARTBEAT).not_done:  # woken now and then, to hear of Ctrl-C
             pass
         compared = comparing.result()
@@ -89,23 +132,24 @@ class _Sides:
 
 
 def _sides(
-    batch: Batch, request: Request, project: Project, reference: Reference, pairs: PairChampion | None
+    batch: Batch,
+    rows: FitRows,
+    request: Request,
+    project: Project,
+    reference: Reference,
+    pairs: PairChampion | None,
 ) -> _Sides:
     from monitor.pair_relation import PairColumns, pair_columns
-    from monitor.profiles import profile
 
     own = {own: role for role, own in batch.mapping.items()}
     settings = drift_settings(project, [own.get(name, name) for name in request.by])
-    if batch.row_of(f"select count(*) from {FIT}") == (0,):
+    if not rows.any():
         return _Sides(reference, None, settings, PairColumns())
     request.progress("profiling the batch")
-    current = profile(
-        batch,
+    current = rows.profile(
         settings.profile,
         segments=[name for name in settings.segments if name in reference.profile.segments],
         like=reference.profile,
-        relation=FIT,
-        progress=request.progress,
     )
     asks = pairs.compared_by if pairs else None
     between = pair_columns(reference.profile, current, asks, most=pairs.rows if pairs else 0)
@@ -152,10 +196,10 @@ def _reference(batch: Batch, request: Request, project: Project) -> Reference | 
     return reference_from(request.reference, reading, project, suite=suite, by=request.by, progress=request.progress)
 
 
-def _concept(batch: Batch, request: Request) -> ConceptSection:
-    from monitor.concept_drift import concept_drift, error_stream
+def _concept(rows: FitRows, request: Request) -> ConceptSection:
+    from monitor.concept_drift import concept_drift
 
-    stream = error_stream(batch, FIT)
+    stream = rows.errors()
     if stream.errors is None:
         return ConceptSection(reason=stream.reason)
     request.progress("watching the model's errors")
@@ -214,9 +258,13 @@ def _with_evidently(
 
 
 def _selected(
-    batch: Batch, request: Request, project: Project, reference: Reference | None, pairs: PairChampion | None
+    batch: Batch,
+    rows: FitRows,
+    request: Request,
+    project: Project,
+    reference: Reference | None,
+    pairs: PairChampion | None,
 ) -> EdgeCases:
-    from monitor.edge_cases import select
     from monitor.pair_signals import reader
     from monitor.retraining_set import RetrainingSet
     from monitor.signals import RELEVANCE
@@ -227,15 +275,12 @@ def _selected(
     readers = dict(topic_readers(batch.kind, settings, project, request.progress))
     if pairs and pairs.in_rules:
         readers[RELEVANCE] = reader(pairs.of_batch, batch)
-    found = select(
-        batch,
+    found = rows.select(
         settings,
-        relation=FIT,
         reference=reference.profile if reference else None,
         known_hashes=RetrainingSet(project.retraining).known_hashes(batch.kind),
         model_signals=None if masked is None else masked.says,
         readers=readers,
-        progress=request.progress,
     )
     if masked is None or found.model is None:
         return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from shopmon.project import Project
 
 if TYPE_CHECKING:
     from expectations.batch import Batch
+    from expectations.sources import Found
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,14 @@ class Reading:
 
 
 def opened(
-    data: Any, reading: Reading, project: Project, scratch: Path, progress: Callable[[str], None]
+    data: Any,
+    reading: Reading,
+    project: Project,
+    scratch: Path,
+    progress: Callable[[str], None],
+    hashes: Callable[[Sequence[Found]], Sequence[Future[str]]] | None = None,
 ) -> AbstractContextManager[Batch]:
-    """The batch, open until the block ends. Raises BatchError if it cannot be read."""
+    """The batch, open until the block ends; `hashes` as for `open_batch`. Raises BatchError if it cannot be read."""
     from expectations.batch import open_batch
 
     settings = project.settings.data
@@ -39,5 +46,6 @@ def opened(
         columns=reading.columns if reading.columns is not None else project.columns,
         encoding=reading.encoding or settings.encoding,
         delimiter=reading.delimiter or settings.delimiter,
+        hashes=hashes,
         progress=progress,
     )

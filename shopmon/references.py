@@ -170,13 +170,6 @@ def keep_fit(batch: Batch, validation: Validation) -> None:
     Those that break no critical rule and no warning. What is only worth knowing, as a space too many, may concern most
     rows of a file: without them nothing would be left, or something else than the shop has.
     """
-    from expectations.columns import FILE, ROW
-    from expectations.results import Severity
+    from expectations.quarantine import lay_fit, serious
 
-    serious = [n for n, result in enumerate(validation.results) if result.severity is not Severity.INFO]
-    unfit = f"select {FILE}, {ROW} from breaking where list_has_any(rules, {serious}::integer[])"
-    if batch.row_of(f"select count(*) from ({unfit})") == (0,):
-        batch.rows_of(f"create view {FIT} as from batch")
-    else:
-        batch.rows_of(f"create table unfit as {unfit}")
-        batch.rows_of(f"create view {FIT} as select b.* from batch b anti join unfit using ({FILE}, {ROW})")
+    lay_fit(batch, FIT, serious(validation.results))

@@ -22,7 +22,7 @@ class Request:
     suite: str | Path | None = None
     """A suite's file."""
     engine: str | None = None
-    """`scan` or `great_expectations`."""
+    """`scan`, `great_expectations` or `spark`."""
     columns: Mapping[str, str] | None = None
     """The file's own column name → role; instead of the project's."""
     encoding: str | None = None

@@ -123,7 +123,7 @@ _SHOPMON_TOML = """\
 {columns}
 
 [check]
-# Who counts: "scan" (one fast scan) or "great_expectations" (its own engine: slow, the oracle).
+# Who counts: "scan" (one fast scan), "great_expectations" (its own engine: slow, the oracle) or "spark" (a cluster).
 # engine = "scan"
 # Share of records (0-1) that may be unreadable before the batch fails for that alone.
 # unreadable_allowed = 0.01

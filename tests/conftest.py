@@ -48,6 +48,21 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """A Spark of two cores in this process, whose executors run this Python; stopped at the end."""
+    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'shopmon[spark]'")
+    if shutil.which("java") is None:
+        pytest.skip("no Java here (Debian: apt-get install openjdk-17-jre-headless)")
+    from expectations.spark_session import spark_session
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYSPARK_SUBMIT_ARGS", "--master local[2] --driver-memory 1g pyspark-shell")
+        patched.delenv("SPARK_REMOTE", raising=False)
+        with spark_session() as session:
+            yield session
+
+
 @dataclass(frozen=True)
 class PostgresqlServer:
     """A server that runs, and that can be stopped and started again on the same port."""

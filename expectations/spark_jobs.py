@@ -1,0 +1,134 @@
+"""How does a function run on every piece of a batch, and how does what it writes appear once, or not at all?
+
+Only small answers come back. Files are written under names of their own into a folder that all machines share; which of
+them count is what the answers of the tasks that ended well say, so that a task that Spark starts twice counts once.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial, reduce
+from math import ceil, sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pyarrow as pa
+
+from expectations.errors import ShopmonError
+from expectations.pieces import Piece
+from expectations.spark_session import TaskError, told
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Look = Callable[[Piece], Any]
+"""What a task says of a piece, as JSON values."""
+_SEEN = ".seen-by-the-driver"
+_ANSWER = pa.schema([("piece", pa.int64()), ("said", pa.binary())])
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A folder that the driver and all executors find under the same path."""
+
+    folder: Path
+    token: str
+
+    @classmethod
+    def of(cls, folder: Path) -> Shared:
+        """Make the folder one that tasks can know again."""
+        token = uuid4().hex
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _SEEN).write_text(token, encoding="ascii")
+        return cls(folder.absolute(), token)
+
+    def new(self, name: str) -> Path:
+        """A name for a file of this task alone. Raises TaskError where this machine does not share the folder."""
+        seen = ""
+        with suppress(OSError):
+            seen = (self.folder / _SEEN).read_text(encoding="ascii")
+        if seen != self.token:
+            raise TaskError(
+                ShopmonError(
+                    f"{socket.gethostname()} does not find the driver's {self.folder}",
+                    advice="Put the project's folder onto a file system that all machines share, under one path.",
+                )
+            )
+        return self.folder / f"{name}-{uuid4().hex[:12]}.parquet"
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Take away whatever tasks wrote that did not count, and what tasks know the folder by."""
+        kept = set(names)
+        for path in self.folder.iterdir():
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
+
+
+def on_pieces(spark: SparkSession, pieces: Sequence[Piece], look: Look, doing: str) -> list[Any]:
+    """What a function says of each piece, in their order. Raises ShopmonError with the cause where a task fails."""
+
+    def encoded(piece: Piece) -> bytes:
+        return json.dumps(look(piece)).encode()
+
+    with told(doing):
+        found = _answers(spark, pieces, encoded).collect()
+    said = {row["piece"]: json.loads(bytes(row["said"])) for row in found}
+    return [said[piece.number] for piece in pieces]
+
+
+def merged_on_pieces(
+    spark: SparkSession,
+    pieces: Sequence[Piece],
+    look: Callable[[Piece], bytes],
+    merge: Callable[[bytes, bytes], bytes],
+    doing: str,
+) -> bytes:
+    """What a function says of all pieces together, merged on the executors, then on the driver; in no certain order."""
+    groups = ceil(sqrt(len(pieces)))
+
+    def together(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        said = (one.as_py() for batch in batches for one in batch.column("said"))
+        first = next(said, None)
+        if first is not None:
+            yield _answer(0, reduce(merge, said, first))
+
+    with told(doing):
+        each = _answers(spark, pieces, look)
+        found = each.repartition(groups).mapInArrow(together, "piece long, said binary").collect()
+    return reduce(merge, [bytes(row["said"]) for row in found])
+
+
+def rows_of_pieces(
+    spark: SparkSession, pieces: Sequence[Piece], rows: Callable[[Piece], Iterator[pa.RecordBatch]], schema: str
+) -> DataFrame:
+    """The rows that a function gives of each piece, where they are; nothing is run yet."""
+    return _by_number(spark, pieces).mapInArrow(partial(_rows, pieces=tuple(pieces), rows=rows), schema)
+
+
+def _answers(spark: SparkSession, pieces: Sequence[Piece], look: Callable[[Piece], bytes]) -> DataFrame:
+    def answered(piece: Piece) -> Iterator[pa.RecordBatch]:
+        yield _answer(piece.number, look(piece))
+
+    return rows_of_pieces(spark, pieces, answered, "piece long, said binary")
+
+
+def _answer(number: int, said: bytes) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({"piece": [number], "said": [said]}, schema=_ANSWER)
+
+
+def _by_number(spark: SparkSession, pieces: Sequence[Piece]) -> DataFrame:
+    """The place of each piece, one in each task."""
+    return spark.range(0, len(pieces), 1, len(pieces))
+
+
+def _rows(
+    batches: Iterable[pa.RecordBatch], *, pieces: Sequence[Piece], rows: Callable[[Piece], Iterator[pa.RecordBatch]]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for place in batch.column(0).to_pylist():
+            yield from rows(pieces[place])

@@ -1,0 +1,190 @@
+"""How many rows break each rule, and which, when they lie on many machines?
+
+Every piece is asked what `scan` asks of a batch. Its failing rows are written where they were found; what comes back
+are sums, and the places of the first failing rows of each rule.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Any
+
+from expectations import scan
+from expectations.batch import Batch
+from expectations.columns import ADDRESS, ROWS_OF_A_FILE, Column
+from expectations.pieces import Cut, Piece, opened, whole_of
+from expectations.plans import CrossRowPlan, Plan, ValuePlan
+from expectations.quarantine import PARQUET, check_none_lost
+from expectations.scan import SAMPLES, Counts
+from expectations.spark_jobs import Shared, merged_on_pieces
+from expectations.spark_keys import flagged
+from expectations.spark_measures import ADDED, MEASURES, brought_together
+from expectations.sql import Bound, literal
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What was counted, and where the failing rows lie."""
+
+    counts: dict[int, Counts]
+    breaking: Mapping[int, str]
+    """Piece → name of the file in the shared folder that holds its table `breaking`; none without such a row."""
+    unfit: int
+    """Rows that break a serious rule."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every task needs."""
+
+    whole: Cut
+    plans: Mapping[int, Plan]
+    bound: Bound
+    shown: Mapping[int, Sequence[Column]]
+    serious: Sequence[int]
+    flags: Mapping[int, str]
+    shared: Shared
+
+
+def count(
+    spark: SparkSession,
+    batch: Batch,
+    pieces: Sequence[Piece],
+    plans: Mapping[int, Plan],
+    bound: Bound,
+    shown: Mapping[int, Sequence[Column]],
+    arguments: Mapping[int, Mapping[str, Any]],
+    serious: Sequence[int],
+    shared: Shared,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Scanned:
+    """Count every plan, as `scan.count` does. Raises ShopmonError where a task fails.
+
+    `arguments` are those of each rule; `serious` numbers the rules whose breaking makes a row unfit.
+    """
+    whole = whole_of(batch, pieces)
+    progress("looking for rows that repeat or contradict one another")
+    crossing = {n: plan for n, plan in plans.items() if isinstance(plan, CrossRowPlan)}
+    flags = flagged(spark, whole, crossing, bound, shared)
+    progress(f"finding the rows that break a rule, in {len(pieces):,} pieces")
+    in_pieces = {n: _of_pieces(plan) if isinstance(plan, ValuePlan) else plan for n, plan in plans.items()}
+    work = _Work(whole, in_pieces, bound, shown, serious, flags, shared)
+    told = merged_on_pieces(spark, pieces, partial(_look, work=work), _both, "finding the rows that break a rule")
+    tally = json.loads(told)
+    totals: dict[str, Any] = dict(tally["totals"])
+    for number, plan, metric in _metrics(plans):
+        if metric in MEASURES:
+            found = MEASURES[metric].value(tally["measured"][f"{number} {metric}"])
+        else:
+            progress(f"looking for {metric}")
+            found = brought_together(spark, batch, whole, plan, metric, arguments[number], bound)
+        totals[plan.metrics[metric]] = found
+    breaking = dict(tally["written"])
+    first = {int(rule): addresses for rule, addresses in tally["samples"].items()}
+    _fetch(batch, first, pieces, breaking, shared)
+    samples = scan.samples_at(batch, shown, first)
+    unexpected = {int(number): rows for number, rows in tally["unexpected"].items()}
+    counts = {
+        number: scan.counts_of(plans.get(number), totals, unexpected.get(number, 0), samples.get(number, ()))
+        for number in shown
+    }
+    return Scanned(counts, breaking, tally["unfit"])
+
+
+def _metrics(plans: Mapping[int, Plan]) -> list[tuple[int, ValuePlan, str]]:
+    """Each rule's number and plan with each metric that it asks for."""
+    measured = ((number, plan) for number, plan in plans.items() if isinstance(plan, ValuePlan))
+    return [(number, plan, metric) for number, plan in measured for metric in plan.metrics]
+
+
+def _fetch(
+    batch: Batch,
+    first: Mapping[int, Sequence[int]],
+    pieces: Sequence[Piece],
+    breaking: Mapping[int, str],
+    shared: Shared,
+) -> None:
+    """Have the rows at these addresses, and no others, in the driver's table `breaking`."""
+    wanted = sorted({address for addresses in first.values() for address in addresses})
+    holding = {breaking[piece] for piece in pieces_of(wanted, pieces)}
+    if not holding:
+        batch.rows_of("create table breaking as select *, []::integer[] as rules from batch limit 0")
+        return
+    files = ", ".join(literal(str(shared.folder / name)) for name in sorted(holding))
+    batch.rows_of(
+        f"create table breaking as from read_parquet([{files}], hive_partitioning = false) "
+        f"where {ADDRESS} in (select unnest({wanted}::bigint[]))"
+    )
+
+
+def pieces_of(addresses: Sequence[int], pieces: Sequence[Piece]) -> set[int]:
+    """The numbers of the pieces in which rows with these addresses stand."""
+    starts = [piece.file * ROWS_OF_A_FILE + piece.first for piece in pieces]
+    return {bisect_right(starts, address - 1) - 1 for address in addresses}
+
+
+def _of_pieces(plan: ValuePlan) -> ValuePlan:
+    """The plan by which a piece gives its parts of what adds up."""
+    return replace(plan, metrics={m: MEASURES[m].sql(plan) for m in plan.metrics if m in MEASURES}, adapt={}, known={})
+
+
+def _look(piece: Piece, *, work: _Work) -> bytes:
+    with opened(work.whole, piece) as batch:
+        scan.prepare(batch)
+        if piece.number in work.flags:
+            path = work.shared.folder / work.flags[piece.number]
+            batch.connection.execute("insert into flagged from read_parquet($path)", {"path": str(path)})
+        unexpected = scan.find_breaking(batch, work.plans, work.bound, work.shown)
+        totals = scan.totals(batch, work.plans, unexpected, work.bound)
+        measured = {f"{n} {metric}": totals[plan.metrics[metric]] for n, plan, metric in _metrics(work.plans)}
+        apart = {plan.metrics[metric] for _, plan, metric in _metrics(work.plans)}
+        told = {
+            "totals": {sql: found for sql, found in totals.items() if sql not in apart},
+            "measured": measured,
+            "unexpected": unexpected,
+            "samples": scan.first_failing(batch),
+            "unfit": batch.row_of(
+                f"select count(*) from breaking where list_has_any(rules, {list(work.serious)}::integer[])"
+            )[0],
+            "written": _written(batch, piece, work.shared),
+        }
+        return json.dumps(told).encode()
+
+
+def _written(batch: Batch, piece: Piece, shared: Shared) -> list[tuple[int, str]]:
+    """Keep the table `breaking` of a piece: its number and the file's name; nothing without a row."""
+    check_none_lost(batch)
+    if batch.row_of("select count(*) from breaking") == (0,):
+        return []
+    path = shared.new(f"breaking-{piece.number:06}")
+    batch.rows_of(f"copy breaking to {literal(str(path))} {PARQUET}")
+    return [(piece.number, path.name)]
+
+
+def _both(one: bytes, other: bytes) -> bytes:
+    """What two tasks said, together."""
+    a, b = json.loads(one), json.loads(other)
+    kinds = {name: MEASURES[name.partition(" ")[2]].kind for name in a["measured"]}
+    told = {
+        "totals": {sql: found + b["totals"][sql] for sql, found in a["totals"].items()},
+        "measured": {name: ADDED[kinds[name]](part, b["measured"][name]) for name, part in a["measured"].items()},
+        "unexpected": {
+            rule: a["unexpected"].get(rule, 0) + b["unexpected"].get(rule, 0)
+            for rule in {*a["unexpected"], *b["unexpected"]}
+        },
+        "samples": {
+            rule: nsmallest(SAMPLES, [*a["samples"].get(rule, ()), *b["samples"].get(rule, ())])
+            for rule in {*a["samples"], *b["samples"]}
+        },
+        "unfit": a["unfit"] + b["unfit"],
+        "written": a["written"] + b["written"],
+    }
+    return json.dumps(told).encode()

@@ -1,0 +1,155 @@
+"""A check on Spark must end in the document, the quarantine and the edge cases of a check on one machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import shopmon
+from expectations import pieces
+from expectations.errors import ShopmonError
+from shopmon import sample_data
+from shopmon.outcome import CheckResult
+from shopmon.planted_faults import plant
+from shopmon.project import Project
+from shopmon.references import set_reference
+
+MAY_DIFFER = {"run_id", "seconds", "started", "moment", "engine", "artifacts"}
+"""Of the document: when it was, who counted, and where files lie."""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a reference, brands to look for, and a batch of two files that differs from it."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "shopmon.toml").write_text(
+        '[drift]\nsegments = ["category"]\n\n[edge_cases.words]\nbrands = ["Nike"]\nunwanted = ["cheap"]\n',
+        encoding="utf-8",
+    )
+    pq.write_table(sample_data.reviews(1_500, seed=1), root / "reference.parquet")
+    set_reference(root / "reference.parquet", project=root)
+    table = plant(sample_data.reviews(1_200, seed=2, start=5_000), seed=2, share=0.01).table
+    said = pa.array([str(number % 5 + 1) for number in range(table.num_rows)])
+    table = table.append_column("prediction", said)
+    (root / "new").mkdir()
+    pq.write_table(table.slice(0, 700), root / "new" / "monday.parquet", row_group_size=250)
+    pq.write_table(table.slice(700), root / "new" / "tuesday.parquet")
+    return root
+
+
+def checked(root: Path, engine: str, **options: Any) -> CheckResult:
+    """A check that finds an empty retraining set."""
+    shutil.rmtree(Project.of(root).retraining, ignore_errors=True)
+    return shopmon.check(root / "new", engine=engine, project=root, **options)
+
+
+@pytest.fixture(scope="module")
+def both(project: Path, spark: Any) -> tuple[CheckResult, CheckResult]:
+    """The same check on one machine, and on Spark in pieces of 300 rows."""
+    here = checked(project, "scan")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pieces, "PIECE_ROWS", 300)
+        there = checked(project, "spark")
+    return here, there
+
+
+def differences(one: Any, other: Any, place: str = "") -> list[str]:
+    """Where two documents differ beyond the last digits of a number."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = sorted({*one, *other} - MAY_DIFFER)
+        return [d for n in names for d in differences(one.get(n, "-"), other.get(n, "-"), f"{place}.{n}")]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [d for i, (a, b) in enumerate(zip(one, other, strict=True)) for d in differences(a, b, f"{place}[{i}]")]
+    if isinstance(one, float) and isinstance(other, float):
+        return [] if one == pytest.approx(other, rel=1e-9) else [f"{place}: {one} {other}"]
+    return [] if one == other else [f"{place}: {one!r} {other!r}"]
+
+
+@pytest.mark.slow
+def test_the_document_of_a_check_on_spark_is_that_of_one_machine(both: tuple[CheckResult, CheckResult]) -> None:
+    here, there = both
+    assert differences(json.loads(here.json()), json.loads(there.json())) == []
+    assert here.drift.columns
+    assert here.edge_cases.selected
+    assert here.drift.concept.rows
+    assert set(here.artifacts) == set(there.artifacts)
+
+
+def test_the_executors_put_the_same_rows_aside(both: tuple[CheckResult, CheckResult]) -> None:
+    here, there = both
+    assert there.artifacts["quarantine"].is_dir()
+    assert rows_in(here.artifacts["quarantine"]) == rows_in(there.artifacts["quarantine"])
+
+
+def test_the_same_edge_cases_are_selected(both: tuple[CheckResult, CheckResult]) -> None:
+    here, there = both
+    assert pq.read_table(here.artifacts["edge_cases"]).equals(pq.read_table(there.artifacts["edge_cases"]))
+
+
+def test_nothing_but_the_result_is_left_in_a_run_s_folder(both: tuple[CheckResult, CheckResult]) -> None:
+    _, there = both
+    assert there.folder
+    hidden = [path.name for path in there.folder.rglob(".*")]
+    assert hidden == []
+    parts = [path.name for path in there.artifacts["quarantine"].iterdir()]
+    assert all(re.fullmatch(r"part-\d{6}-[0-9a-f]{12}\.parquet", name) for name in parts)
+
+
+def rows_in(quarantine: Path) -> list[str]:
+    return sorted(map(str, pq.read_table(quarantine).to_pylist()))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"write_good": "good.parquet"}, "--write-good is not done on a Spark cluster"),
+        ({"data": "s3://bucket/new.parquet"}, "not s3://"),
+        ({"data": pa.table({"text": ["a"]})}, "a table in memory"),
+    ],
+)
+def test_what_spark_is_not_asked_is_refused_before_it_starts(
+    options: dict[str, Any], said: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARK_REMOTE", "sc://127.0.0.1:1")  # would be an error of its own
+    with pytest.raises(ShopmonError, match=re.escape(said)):
+        shopmon.check(**{"data": project / "new", "engine": "spark", "project": project, **options})
+
+
+def test_what_is_no_parquet_is_refused(spark: Any, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("text,stars\nWarm and light.,5\n")
+    with pytest.raises(ShopmonError, match=r"new\.csv is csv, and a Spark cluster is asked about parquet only"):
+        shopmon.check(tmp_path / "new.csv", engine="spark", project=project)
+
+
+def told(project: Path, **environment: str) -> str:
+    """What the command line says in an environment of its own, where it must exit with 2."""
+    env = {k: v for k, v in os.environ.items() if k not in ("SPARK_REMOTE", "JAVA_HOME", "PYSPARK_SUBMIT_ARGS")}
+    command = [sys.executable, "-m", "shopmon", "check", str(project / "new"), "--engine", "spark"]
+    ran = subprocess.run(
+        command, env={**env, **environment, "COLUMNS": "500"}, cwd=project, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2, ran.stderr
+    assert "Traceback" not in ran.stderr
+    return " ".join(ran.stderr.split())
+
+
+def test_a_cluster_that_cannot_be_reached_is_told_at_once(project: Path) -> None:
+    pytest.importorskip("pyspark")
+    said = told(project, SPARK_REMOTE="sc://127.0.0.1:1/;token=secret")
+    assert "Spark cannot be reached at sc://127.0.0.1:1" in said
+    assert "secret" not in said
+
+
+def test_without_java_it_is_told_what_to_install(project: Path) -> None:
+    pytest.importorskip("pyspark")
+    assert "JAVA_HOME=/nowhere holds no bin/java" in told(project, JAVA_HOME="/nowhere")
