@@ -20,8 +20,7 @@ STEPS = (
     ("counting numbers", 0.08),
     ("counting categories", 0.02),
     ("counting words", 0.01),
-    ("looking for rows to learn from", 0.13),
-    ("comparing the language", 0.03),
+    ("looking for rows to learn from", 0.16),
 )
 UNTIMED = (
     "looking for new files",
@@ -37,8 +36,8 @@ _PATIENCE, _LEAST = 10.0, 0.1
 """Seconds, and share of the whole, from which on the time left can be told."""
 _STILL = 0.25
 """Share of the time so far after which a measure that did not move says nothing any more."""
-_SMOOTH = 15.0
-"""Seconds in which an estimate takes over two thirds of what is measured anew."""
+_SMOOTH, _LEAST_SMOOTH, _MOST_SMOOTH = 0.25, 2.0, 15.0
+"""An estimate takes over two thirds of what is measured anew in a quarter of the time left, within these seconds."""
 
 
 _OF_BATCH = re.compile(r"batch [0-9,]+ of [0-9,]+: ")
@@ -66,12 +65,12 @@ class CheckProgress:
             if not self._several and self._untimed is None:
                 self._untimed = self._clock()
             return
-        number = next((n for n, (beginning, _) in enumerate(STEPS) if what.startswith(beginning)), None)
-        if number is None:
+        fitting = [number for number, (beginning, _) in enumerate(STEPS) if what.startswith(beginning)]
+        if not fitting:
             return
         self._go_on()
-        if number > self._step:
-            self._step, self._within = number, 0.0
+        if fitting[-1] > self._step:  # "counting" fits "counting words" as well, and comes before it
+            self._step, self._within = fitting[-1], 0.0
         self._look()
 
     def _go_on(self) -> None:
@@ -130,7 +129,8 @@ class CheckProgress:
             self._left = measured
         else:
             passed = self._moved - self._estimated
-            expected, weight = max(self._left - passed, 0.0), passed / (passed + _SMOOTH)
+            expected = max(self._left - passed, 0.0)
+            weight = passed / (passed + min(max(_SMOOTH * expected, _LEAST_SMOOTH), _MOST_SMOOTH))
             self._left = expected + weight * (measured - expected)
         self._estimated = self._moved
 

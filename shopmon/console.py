@@ -105,7 +105,7 @@ def progress_facts(watch: CheckProgress) -> str:
     from shopmon.check_progress import about
 
     left = watch.seconds_left
-    share = f"{watch.done:.0%}" if watch.done >= 0.01 else ""
+    share = f"{100 * watch.done:.0f} %" if watch.done >= 0.01 else ""
     return ", ".join(filter(None, (share, "" if left is None else f"about {about(left)} left")))
 
 

@@ -92,7 +92,7 @@ class _Checking:
 
     def __init__(self, request: Request, project: Project) -> None:
         self.request, self.project = request, project
-        self.addresses = _addresses(request)
+        self.addresses = _addresses(request, project)
         self.length = None if request.only_rules else project.settings.drift.window
         self.units: list[Unit] = []
         self.results: list[CheckResult] = []
@@ -376,11 +376,16 @@ def units(files: Iterable[Listed], most_bytes: int) -> Iterator[list[Listed]]:
         yield unit
 
 
-def _addresses(request: Request) -> list[str | Path]:
+def _addresses(request: Request, project: Project) -> list[str | Path]:
     refused = {"--write-good": request.write_good, "--data-docs": request.data_docs, "--reference": request.reference}
     for option, given in refused.items():
         if given is not None:
             raise ProjectError(f"{option} is about one batch, and --new makes several", advice="Leave one of them out.")
+    if (request.engine or project.settings.check.engine.value) == "spark":
+        raise ProjectError(
+            "--new keeps its list and its windows on this machine, and the engine is spark",
+            advice="Use another --engine, or check whole batches there, without --new.",
+        )
     data = [request.data] if isinstance(request.data, str | Path) else request.data
     if not isinstance(data, Sequence) or not all(isinstance(one, str | Path) for one in data):
         raise ShopmonError(

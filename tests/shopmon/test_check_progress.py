@@ -67,7 +67,7 @@ def test_an_even_check_is_foretold_and_ends_when_it_was_said_to():
         if at < 9.9 or watch.done < 0.09:
             assert watch.seconds_left is None
         if at > 60:
-            assert watch.seconds_left == pytest.approx(200 - at, abs=12)
+            assert watch.seconds_left == pytest.approx(200 - at, abs=8)
     assert watch.done > 0.98
 
 
@@ -86,7 +86,7 @@ def test_the_share_never_falls_and_what_is_left_is_no_negative_time(events):
 def test_a_sudden_measure_moves_what_is_told_only_in_part():
     *_, (at, watch) = even(200.0, stop=0.4)
     told = watch.seconds_left
-    watch.step(STEPS[-2][0])  # most steps were skipped: what was measured falls from two minutes to a few seconds
+    watch.step(STEPS[-1][0])  # most steps were skipped: what was measured falls from two minutes to a few seconds
     assert told * 0.8 < watch.seconds_left <= told
     assert at == pytest.approx(80, abs=1)
 
