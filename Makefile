@@ -12,7 +12,7 @@ comma := ,
 ROWS ?= 1000000
 ARGS ?=
 CHECKED := $(wildcard shopmon expectations monitor retrain dashboards tests benchmarks docs examples)
-SCRIPTS := $(wildcard benchmarks/*.py docs/*.py examples/*/*.py)
+SCRIPTS := $(wildcard benchmarks/*.py benchmarks/peer_scripts/*.py docs/*.py examples/*/*.py)
 
 # The first Python that runs and is new enough; the pins in constraints.txt were tested on 3.11.
 define make_venv

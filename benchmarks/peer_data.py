@@ -22,7 +22,7 @@ from questions import BEFORE, FEW_REVIEWS, NOW, REVIEWS, SHOP  # noqa: E402
 
 from shopmon.sample_data import review_chunks  # noqa: E402
 
-VALUES = {"category": 12, "country": 50, "brand": 300, "article": 42_000}
+VALUES = {"category": 12, "warehouse": 50, "brand": 300, "article": 42_000}
 """Columns of categories, and how many there are; shares fall as 1 / (rank + 50), those of `category` as 1 / rank."""
 COMPLAINT = "The parcel arrived damaged."
 """What 5 % of the later texts end with."""

@@ -1,7 +1,8 @@
 """What a comparison must compute at least, plainly: numpy and Polars, without profiles, corrections or explanations.
 
 Numbers: Kolmogorov-Smirnov, Wasserstein, and on the reference's twenty quantiles PSI, Jensen-Shannon and chi-squared.
-Categories: the last three on every value. Texts: in how many of them each word stands, and the largest z.
+Categories: the last three on every value. Texts: in how many of them each word stands, by its
+hash, and the largest z.
 """
 
 from pathlib import Path
@@ -22,7 +23,7 @@ def prepare(folder: Path, scratch: Path, group: str) -> measuring.Work:
         was, now = read(BEFORE), read(NOW)
         for name in columns(group):
             if name in TEXTS:
-                largest_z(np, *(words(pl, frame[name]) for frame in (was, now)), len(was), len(now))
+                largest_z(np, words(pl, was[name]), words(pl, now[name]), len(was), len(now))
             elif name in NUMBERS:
                 numbers(np, was[name].to_numpy(), now[name].to_numpy())
             else:
@@ -36,14 +37,16 @@ def prepare(folder: Path, scratch: Path, group: str) -> measuring.Work:
 
 
 def numbers(np: Any, was: Any, now: Any) -> tuple[float, ...]:
+    """Kolmogorov-Smirnov's and Wasserstein's distance, and those of `shares` on twenty bins."""
     was, now = np.sort(was), np.sort(now)
-    both = np.sort(np.concatenate((was, now)), kind="stable")
-    apart = np.abs(
-        np.searchsorted(was, both, side="right") / len(was) - np.searchsorted(now, both, side="right") / len(now)
-    )
-    edges = np.unique(np.quantile(was, np.linspace(0, 1, 21)[1:-1]))
+    both = np.concatenate((was, now))
+    order = np.argsort(both, kind="stable")  # two sorted runs: they are merged
+    both = both[order]
+    last = np.append(both[1:] != both[:-1], True)  # of equal values
+    apart = np.abs(np.cumsum(np.where(order < len(was), 1 / len(was), -1 / len(now)))[last])
+    edges = np.unique(was[(np.arange(1, 20) * len(was)) // 20])
     sides = (np.diff(np.searchsorted(side, edges), prepend=0, append=len(side)) for side in (was, now))
-    return float(apart.max()), float((apart[:-1] * np.diff(both)).sum()), *shares(np, *sides)
+    return float(apart.max()), float((apart[:-1] * np.diff(both[last])).sum()), *shares(np, *sides)
 
 
 def shares(np: Any, was: Any, now: Any) -> tuple[float, float, float]:
@@ -51,20 +54,17 @@ def shares(np: Any, was: Any, now: Any) -> tuple[float, float, float]:
     p, q = (np.maximum(side, 0.5) / side.sum() for side in (was, now))
     half = (p + q) / 2
     psi = float(((q - p) * np.log(q / p)).sum())
-    distance = float(np.sqrt((p * np.log(p / half) + q * np.log(q / half)).sum() / 2))
+    distance = float(np.sqrt(max(0.0, (p * np.log(p / half) + q * np.log(q / half)).sum() / 2)))
     together = was + now
-    expected = together * (was.sum() / together.sum())
-    return (
-        psi,
-        distance,
-        float(((was - expected) ** 2 / expected + (was - expected) ** 2 / (together - expected)).sum()),
-    )
+    expected = np.maximum(together, 1) * (was.sum() / together.sum())
+    each = (was - expected) ** 2 / expected + (now - together + expected) ** 2 / np.maximum(together - expected, 1e-9)
+    return psi, distance, float(each[together > 0].sum())
 
 
 def words(pl: Any, texts: Any) -> Any:
-    """Word → in how many texts it stands."""
-    split = texts.str.to_lowercase().str.extract_all(r"[a-z0-9]+").list.unique()
-    return split.explode().drop_nulls().value_counts().rename({texts.name: "word"})
+    """Hash of a word, as blanks part them → in how many texts it stands."""
+    hashes = texts.str.to_lowercase().str.split(" ").list.eval(pl.element().hash())
+    return hashes.list.unique().explode().drop_nulls().value_counts().rename({texts.name: "word"})
 
 
 def largest_z(np: Any, was: Any, now: Any, rows: int, rows_now: int) -> float:

@@ -8,7 +8,7 @@ REVIEWS, SHOP = "reviews.parquet", "shop"
 """The file that is checked for rules and edge cases, and the project with a reference."""
 BEFORE, NOW = "before.parquet", "now.parquet"
 NUMBERS = ("price", "stars", "weight", "days")
-CATEGORIES = ("category", "country", "brand", "article")
+CATEGORIES = ("category", "warehouse", "brand", "article")
 MANY = "article"
 """The category with 42,000 values."""
 TEXTS = ("title", "text")
