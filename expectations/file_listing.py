@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,11 +41,12 @@ class Listed:
     """Files of one family can be read as one batch."""
 
 
-def list_files(addresses: Iterable[str | Path]) -> tuple[Listed, ...]:
+def list_files(addresses: Iterable[str | Path], *, may_be_empty: Container[str] = ()) -> tuple[Listed, ...]:
     """Every data file behind files, folders, globs and addresses of fsspec, each once, in the order of the addresses.
 
     Broken and empty files are listed as well: whoever reads them will say so. Raises BatchError where an address names
-    none, or is a table of a database, which has no files.
+    none, unless it is a folder or a glob here whose key is in `may_be_empty`, or is a table of a database, which has no
+    files.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -54,10 +55,11 @@ def list_files(addresses: Iterable[str | Path]) -> tuple[Listed, ...]:
     [('new.csv', 4, 'delimited text')]
     """
     seen: dict[str, Listed] = {}
-    for address in addresses:
-        for one in _listed(checked_address(address)):
+    named = list(addresses)
+    for address in named:
+        for one in _listed(checked_address(address), allow_none=within(address) in may_be_empty):
             seen.setdefault(one.key, one)
-    if not seen:
+    if not named:
         raise BatchError("no data was named", advice="Give a file, a folder, a glob or a URL.")
     return tuple(seen.values())
 
@@ -68,7 +70,7 @@ def within(address: str | Path) -> str:
     return display_name(text) if is_remote(text) else _absolute(Path(without_file_protocol(text)))
 
 
-def _listed(text: str) -> Iterator[Listed]:
+def _listed(text: str, *, allow_none: bool) -> Iterator[Listed]:
     if is_database(text):
         raise BatchError(
             f"{display_name(text)} is a table of a database, which has no files that could be new",
@@ -78,7 +80,7 @@ def _listed(text: str) -> Iterator[Listed]:
         for seen in list_remote(text, WANTED):
             yield Listed(seen.name, seen.name, seen.address, within(text), seen.size, seen.version, _family(seen.name))
         return
-    for path in local_paths(without_file_protocol(text)):
+    for path in local_paths(without_file_protocol(text), allow_none=allow_none):
         yield _of_path(path, within(text))
 
 

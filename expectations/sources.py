@@ -186,28 +186,31 @@ def _local(text: str) -> Iterator[Found]:
         raise BatchError(f"{text} cannot be read: {error.strerror or error}") from error
 
 
-def local_paths(text: str) -> list[Path]:
+def local_paths(text: str, *, allow_none: bool = False) -> list[Path]:
     """The data files of a folder or glob, sorted, or the one file that is named; none is opened.
 
-    Raises BatchError where there are none, or a folder may not be looked into.
+    Raises BatchError where there are none, unless that is allowed of a folder that is there, and where one may not be
+    looked into.
     """
     path = Path(text).expanduser()
     try:
         if path.is_dir():
-            return _data_files(_files_below(path), f"the folder {text}")
+            return _data_files(_files_below(path), f"the folder {text}", allow_none)
         if os.path.lexists(path) or not glob.has_magic(text):
             return [path]
-        return _data_files(_files_matching(path), f"{text!r} matches files, and")
+        if allow_none and path.parent.is_dir() and not glob.glob(str(path), recursive=True):  # noqa: PTH207
+            return []
+        return _data_files(_files_matching(path), f"{text!r} matches files, and", allow_none)
     except PermissionError as error:
         raise _not_permitted(error.filename or text) from error
     except OSError as error:
         raise BatchError(f"{text} cannot be read: {error.strerror or error}") from error
 
 
-def _data_files(paths: list[Path], where: str) -> list[Path]:
+def _data_files(paths: list[Path], where: str, allow_none: bool) -> list[Path]:
     """The data files among the files of a folder or glob; the other files are left alone."""
     data = [path for path in paths if _is_data_name(path.name)]
-    if not data:
+    if not data and not allow_none:
         names = ", ".join(path.name for path in paths[:5]) or "nothing"
         raise BatchError(f"{where} holds no data files; it has {names}", advice=f"Expected are {_READABLE}.")
     for path in sorted(set(paths) - set(data)):

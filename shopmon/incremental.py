@@ -108,12 +108,13 @@ class _Checking:
         keep_out_of_git(self.project)
         base = self.project.folder.absolute()
         self.request.progress("looking for new files")
-        listed = list_files(self.addresses)
+        named = [within(address) for address in self.addresses]
         with CheckedFiles.held(self.project.checked, base) as known:
             sweep(self.project.checked, timedelta(0))  # whoever holds the list writes here, and nobody else
+            # Where files were before, there may be none any more: they were taken away, and nobody mistyped an address.
+            listed = list_files(self.addresses, may_be_empty={one.within for one in known.files.values()})
             if again:
                 known.check_again(one.key for one in listed)
-            named = [within(address) for address in self.addresses]
             changes = known.changes(listed, named, _sha256)
             known.commit(changes.known, without=[before for before, _ in changes.moved])
             self.notes += self._notes(changes, known, forget_gone)

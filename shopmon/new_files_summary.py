@@ -20,7 +20,9 @@ from shopmon.window_summary import window_lines, windows_said
 MOST_UNITS = 40
 """Batches shown, those first that are not in order; more are in the document, and in `shopmon runs`."""
 _INDENT = 2
-_WIDE = 110
+_NAME = 26
+"""Columns for the first file of a batch, its mark and the number of the others; more where there is room."""
+_WIDE = 130
 """Columns of a terminal from which on each line has the id of its run."""
 _MARKS = {Status.PASSED: ("✓", "green"), Status.FAILED: ("✗", "bold red"), Status.ERROR: ("?", "bold red")}
 _VERDICTS = {
@@ -43,7 +45,7 @@ def new_files_summary(found: NewFiles, *, width: int, here: Path) -> Group:
     for kind, section in found.windows.items():
         if not section.windows and kind not in checked:
             continue  # nothing happened there
-        lines += [Text(), Text.assemble((f"Windows of {kind}", "bold"), "   ", windows_said(section))]
+        lines += [Text(), Text.assemble((kind, "bold"), "   ", windows_said(section))]
         lines += window_lines(section.windows, width) if section.windows else ()
     if found.notes:
         lines += [Text(), *(Text(f"· {inert(note)}", "dim") for note in found.notes)]
@@ -68,19 +70,21 @@ def _units(units: tuple[Unit, ...], width: int, here: Path) -> Iterator[Renderab
     order = (Status.ERROR, Status.FAILED, Status.PASSED)
     shown = sorted(units, key=lambda unit: order.index(unit.status))[:MOST_UNITS] if len(units) > MOST_UNITS else units
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False, width=max(width - _INDENT, 40))
-    table.add_column(ratio=1, no_wrap=True)
+    table.add_column(ratio=1, no_wrap=True, min_width=_NAME)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=width // 3)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=width // 4)
     if width >= _WIDE:
         table.add_column(no_wrap=True)
     for unit in shown:
         run = [unit.run_id or ""] if width >= _WIDE else []
-        table.add_row(_files(unit, width // 3, here), *_facts(unit), *run)
+        table.add_row(_files(unit, max(width // 3, _NAME) - 2, here), *_facts(unit), *run)
     yield Padding(table, (0, 0, 0, _INDENT))
     for unit in shown:
         if unit.error:
             yield Padding(Text(f"? {inert(unit.error.message)}", "red"), (0, 0, 0, _INDENT))
+    if any(unit.earlier for unit in shown):
+        yield Text("  (before): by a call that was ended before it could tell", "dim")
     if more := len(units) - len(shown):
         yield Text(f"  … and {more:,} batches more, in the document of --json", "dim")
 
@@ -100,8 +104,8 @@ def _near(name: str, here: Path) -> str:
 
 def _facts(unit: Unit) -> tuple[str | Text, ...]:
     if unit.error:
-        return "", "", Text("could not be checked", "bold red")
-    quarantined = f"{unit.quarantined:,} in quarantine" if unit.quarantined else "none in quarantine"
+        return "", "", Text("not checked", "bold red")
+    quarantined = f"{unit.quarantined:,} in quarantine" if unit.quarantined else ""
     return rows_text(unit.rows), quarantined, _drift(unit)
 
 

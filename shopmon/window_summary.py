@@ -35,7 +35,7 @@ def windows_said(section: WindowsSection) -> Text:
     if not section.windows:
         return Text(f"not examined: {inert(section.reason)}", "dim")
     drifted = sum(one.status is DriftStatus.DRIFTED for one in section.windows)
-    text = Text(f"{drifted or 'none'} of {len(section.windows):,} drifted, of {section.length} each; ")
+    text = Text(f"{drifted or 'none'} of {len(section.windows):,} windows of {section.length} drifted, ")
     text.append(inert(section.reason))
     left_out = {"without a date": section.undated, "from the future": section.future}
     told = ", ".join(f"{rows_text(rows)} {what}" for what, rows in left_out.items() if rows)
@@ -57,6 +57,8 @@ def window_lines(windows: Sequence[WindowDrift], width: int) -> Iterator[Rendera
     for one in shown:
         table.add_row(_head(one), f"{one.rows:,}", f"{one.files:,}", *_loudness(one, most))
     yield Padding(table, (0, 0, 0, _INDENT))
+    for reason in dict.fromkeys(one.reason for one in shown if one.status is DriftStatus.NOT_EXAMINED):
+        yield Text(f"  ? {inert(reason)}", "dim")
 
 
 def _head(one: WindowDrift) -> Text:
@@ -66,7 +68,7 @@ def _head(one: WindowDrift) -> Text:
 
 def _loudness(one: WindowDrift, most: float) -> tuple[str | Text, ...]:
     if one.status is DriftStatus.NOT_EXAMINED:
-        return "", "", Text(inert(one.reason), "dim")
+        return "", "", Text("not compared", "dim")
     names = list(dict.fromkeys(inert(column.column) for column in one.loudest))
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     times = _times(one)
@@ -74,7 +76,7 @@ def _loudness(one: WindowDrift, most: float) -> tuple[str | Text, ...]:
     return (
         f"{times:.1f}" if times else "",
         Text(bar(times / most if most else 0.0), style),
-        ", ".join(names[:_NAMED]) + more,
+        Text(", ".join(names[:_NAMED]) + more),
     )
 
 
@@ -157,5 +159,5 @@ def _comparisons(columns: Sequence[WindowColumn], width: int) -> Table:
             mark, style = "·", "dim"  # told, not tested
         times = "" if column.times_floor is None else f"{column.times_floor:.1f}"
         p = "" if column.floor is None else _probability(column.p_adjusted)
-        table.add_row(Text.assemble((mark, style), f" {inert(column.column)}"), times, p, inert(column.said))
+        table.add_row(Text.assemble((mark, style), f" {inert(column.column)}"), times, p, Text(inert(column.said)))
     return table

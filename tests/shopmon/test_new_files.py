@@ -1,5 +1,6 @@
 """Checking what is new, as a person types it: each file once, each row in its window, whoever is killed meanwhile."""
 
+import io
 import json
 import os
 import shutil
@@ -15,15 +16,21 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from jsonschema import Draft202012Validator
+from rich.cells import cell_len
+from rich.console import Console
 
 import shopmon
 from monitor.checked_files import CheckedFiles, read
+from monitor.results import DriftStatus, WindowColumn, WindowDrift, WindowsSection
 from monitor.runs import RunStore
 from shopmon import cli
+from shopmon.kept_windows import KeptWindow, KeptWindows
 from shopmon.new_files import NewFiles, NewStatus, Unit
+from shopmon.new_files_summary import new_files_summary
 from shopmon.outcome import CheckResult, Failure, Status
 from shopmon.project import STORE_URL_VARIABLE, Project
 from shopmon.sample_data import Shift, reviews
+from shopmon.window_summary import kept_shown, window_shown
 
 ROOT = Path(__file__).parents[2]
 NEW, WINDOWS = (
@@ -126,7 +133,7 @@ def test_bad_data_ends_with_1_once_and_a_file_that_cannot_be_read_with_2_each_ti
     code, out, _ = typed("check", "--new", "in", "--only-rules")
     assert code == 2
     assert "in/e.parquet" in out
-    assert "could not be checked" in out
+    assert "not checked" in out
     code, document = told(typed, "check", "--new", "in", "--only-rules")
     assert (code, document["status"], document["files"]["same"]) == (2, "error", 4)
     (tmp_path / "in" / "e.parquet").unlink()
@@ -156,6 +163,19 @@ def test_a_suite_for_one_kind_keeps_no_file_of_that_kind_from_being_checked(type
     code, document = told(typed, "check", "--new", "in", "--only-rules", "--suite", "rules.yaml")
     assert code == 2
     assert [(unit["status"], unit["kind"]) for unit in document["units"]] == [("error", None), ("passed", "reviews")]
+
+
+@pytest.mark.parametrize("address", ["in", "in/*.parquet"])
+def test_a_folder_that_was_emptied_has_nothing_new_and_one_that_never_held_a_file_is_an_error(typed, address):
+    Path("in/notes.md").write_text("no data")
+    assert typed("check", "--new", address, "--only-rules")[0] == 2
+    small("in/a.parquet")
+    assert typed("check", "--new", address, "--only-rules")[0] == 0
+    Path("in/a.parquet").unlink()
+    code, document = told(typed, "check", "--new", address, "--only-rules")
+    assert (code, document["status"], len(document["files"]["gone"])) == (0, "nothing new", 1)
+    shutil.rmtree("in")
+    assert typed("check", "--new", address, "--only-rules")[0] == 2
 
 
 def test_what_was_checked_by_other_rules_and_what_is_gone_is_told(typed, tmp_path):
@@ -393,6 +413,62 @@ def test_a_damaged_share_costs_its_window_and_says_what_to_do(story, tmp_path):
     (one,) = found.windows["reviews"].windows
     assert (one.start, one.status.value) == ("2026-09-21", "not examined")
     assert "--new --again" in one.reason
+
+
+# --- how it reads ---------------------------------------------------------------------------------------------------
+
+
+HOSTILE = "pri\x1b[31mce\n[red]\u202e"
+EXAMPLE = NewFiles(
+    NewStatus.ERROR, new=3, changed=1, same=1_200, seconds=99.2, version="0.1.0", notes=(f"{HOSTILE} is gone",),
+    units=(
+        Unit(("/data/very/long/path/2026-09-01.parquet",), "reviews", "20261129-055329-5f17b1", Status.PASSED, 1_200, 0,
+             DriftStatus.STABLE, (), 3, 1.0),
+        Unit(("in/2.parquet", "in/3.parquet"), "reviews", "20261129-055329-5f17b2", Status.FAILED, 123_456, 1_234,
+             DriftStatus.DRIFTED, (HOSTILE, "brand", "category", "title"), 3, 1.0, earlier=True),
+        Unit((HOSTILE,), None, "", Status.ERROR, 0, 0, DriftStatus.NOT_EXAMINED, (), 0, 1.0,
+             error=Failure("BatchError", f"{HOSTILE} is empty", "See why.")),
+    ),
+    windows={"reviews": WindowsSection(DriftStatus.DRIFTED, f"each against {HOSTILE} (8 rows)", "1d", 3, 2, 0, (
+        WindowDrift("2026-09-01", "2026-09-02", 4_000, 2, DriftStatus.STABLE, ""),
+        WindowDrift("2026-09-02", "2026-09-03", 5_000, 2, DriftStatus.DRIFTED, "", (
+            WindowColumn(HOSTILE, "number", "KS", 0.3, "d", 0.05, 1e-9, True, HOSTILE),
+            WindowColumn("brand", "category", "column present", 1.0, "share", None, 0.0, True, "is gone"))),
+        WindowDrift("2026-09-03", "2026-09-04", 6, 2, DriftStatus.NOT_EXAMINED, f"{HOSTILE} cannot be read"),
+    ))},
+)  # fmt: skip
+
+
+def printed(what, width):
+    terminal = Console(width=width, file=io.StringIO(), force_terminal=False)
+    terminal.print(what)
+    return terminal.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140])
+def test_a_summary_fits_its_terminal_and_text_of_data_is_no_order_to_it(width):
+    drift = EXAMPLE.windows["reviews"].windows
+    kept = (KeptWindows("reviews", "1d", HOSTILE, tuple(KeptWindow(one, {HOSTILE: 3}) for one in drift)),)
+    for what in (
+        new_files_summary(EXAMPLE, width=width, here=Path("/data")),
+        kept_shown(kept, width),
+        window_shown(kept, width),
+    ):
+        text = printed(what, width)
+        assert max(cell_len(line) for line in text.splitlines()) <= width
+        assert not {"\x1b", "\u202e"} & set(text)
+
+
+def test_a_summary_names_what_a_person_must_look_at():
+    text = printed(new_files_summary(EXAMPLE, width=140, here=Path("/data")), 140)
+    assert "✗ could not check all   3 new, 1 changed, 1,200 unchanged files   124,656 rows   99.2 s" in text
+    assert "✓ very/long/path/2026-09-01.parquet" in text
+    assert "✗ in/2.parquet and 1 more (before)" in text
+    assert "1,234 in quarantine" in text
+    assert "1 of 3 windows of 1d drifted" in text
+    assert "in no window: 3 rows without a date, 2 rows from the future" in text
+    (line,) = [line for line in text.splitlines() if "≠ 2026-09-02" in line]
+    assert line.split() == ["≠", "2026-09-02", "5,000", "2", "6.0", "████████", "brand,", "pri␛[31mce⏎[red]�"]
 
 
 # --- documents --------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import expectations.remote_files
 from expectations.errors import BatchError, ShopmonError
 from monitor.runs import RunStore
 from shopmon.checking import check
+from shopmon.incremental import check_new
 from shopmon.project import STORE_URL_VARIABLE, Project
 
 from ..conftest import CuttingProxy, S3Server, use_s3
@@ -115,3 +116,15 @@ def test_nothing_is_written_to_an_address(shop: Path, asked: dict[str, str | Pat
         check("s3://shop/new", **asked)  # type: ignore[arg-type]
     assert not list(shop.glob("*:"))
     nothing_is_kept(shop)
+
+
+def test_only_new_and_changed_files_of_a_bucket_are_fetched(shop: Path, s3_server: S3Server) -> None:
+    first, again = (check_new("s3://shop/new/*.parquet", only_rules=True) for _ in range(2))
+    assert (first.new, first.rows, first.quarantined) == (2, 4000, 1)
+    assert (again.status.value, again.same) == ("nothing new", 2)
+    pd.DataFrame({"text": [f"A light coat, number {n}" for n in range(3)]}).to_parquet(shop / "small.parquet")
+    s3_server.put("s3://shop/new/1.parquet", (shop / "small.parquet").read_bytes())
+    changed = check_new("s3://shop/new/*.parquet", only_rules=True)
+    assert [unit.files for unit in changed.units] == [("s3://shop/new/1.parquet",)]
+    assert (changed.changed, changed.same, changed.rows) == (1, 1, 3)
+    assert list((shop / "scratch").iterdir()) == []
