@@ -84,13 +84,15 @@ def write_good(batch: Batch, path: Path) -> None:
     """Write the rows that break no rule, in the file's own columns; the file appears whole or not at all."""
     aside = path.with_name(f".partial-{uuid4().hex}-{path.name}")
     try:
-        batch.rows_of(
-            f"copy (select {own_columns_sql(batch)} from batch anti join breaking using ({FILE}, {ROW})) "
-            f"to {literal(str(aside))} {PARQUET}"
-        )
+        batch.rows_of(f"copy ({good_sql(batch)}) to {literal(str(aside))} {PARQUET}")
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def good_sql(batch: Batch) -> str:
+    """SQL: the rows that break no rule, in the file's own columns."""
+    return f"select {own_columns_sql(batch)} from batch anti join breaking using ({FILE}, {ROW})"
 
 
 class Graded(Protocol):

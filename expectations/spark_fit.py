@@ -10,7 +10,7 @@ from expectations.batch import Batch
 from expectations.pieces import Cut, Piece, opened
 from expectations.quarantine import lay_fit
 from expectations.spark_jobs import Shared
-from expectations.spark_quarantine import from_breaking
+from expectations.spark_quarantine import lay_breaking
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,6 @@ class Fit:
 def opened_fit(fit: Fit, piece: Piece) -> Iterator[Batch]:
     """The piece with the relation of its fit rows beside all of them. Raises TaskError as `pieces.opened` does."""
     with opened(fit.whole, piece) as batch:
-        name = fit.breaking.get(piece.number)
-        held = from_breaking(fit.shared, name) if name else "select *, []::integer[] as rules from batch limit 0"
-        batch.rows_of(f"create view breaking as {held}")
+        lay_breaking(batch, fit.shared, fit.breaking.get(piece.number))
         lay_fit(batch, fit.name, fit.serious)
         yield batch

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -48,7 +48,7 @@ class Shared:
         return cls(folder.absolute(), token)
 
     def new(self, name: str) -> Path:
-        """A name for a file of this task alone. Raises TaskError where this machine does not share the folder."""
+        """A hidden file of this task alone. Raises TaskError where this machine does not share the folder."""
         seen = ""
         with suppress(OSError):
             seen = (self.folder / _SEEN).read_text(encoding="ascii")
@@ -59,14 +59,17 @@ class Shared:
                     advice="Put the project's folder onto a file system that all machines share, under one path.",
                 )
             )
-        return self.folder / f"{name}-{uuid4().hex[:12]}.parquet"
+        return self.folder / f".{name}-{uuid4().hex[:12]}.parquet"
 
-    def keep_only(self, names: Iterable[str]) -> None:
-        """Take away whatever tasks wrote that did not count, and what tasks know the folder by."""
-        kept = set(names)
-        for path in self.folder.iterdir():
-            if path.name not in kept:
-                path.unlink(missing_ok=True)
+    def publish(self, written: Mapping[str, str]) -> None:
+        """Give the files that count the names by which they are found, and take away all else.
+
+        A task that Spark started twice may still be writing: what it writes stays hidden, and nobody reads it.
+        """
+        for hidden, name in written.items():
+            (self.folder / hidden).rename(self.folder / name)
+        for path in self.folder.glob(".*"):
+            path.unlink(missing_ok=True)
 
 
 def on_pieces(spark: SparkSession, pieces: Sequence[Piece], look: Look, doing: str) -> list[Any]:

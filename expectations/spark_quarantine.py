@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import duckdb
 
-from expectations.batch import settle
+from expectations.batch import Batch, settle
 from expectations.columns import Column
-from expectations.pieces import Cut, Piece
-from expectations.quarantine import PARQUET, Quarantine, aside_sql, tolerated_sql
+from expectations.errors import BatchError
+from expectations.pieces import Cut, Piece, opened
+from expectations.quarantine import PARQUET, Quarantine, aside_sql, good_sql, tolerated_sql
 from expectations.spark_jobs import Shared, on_pieces
 from expectations.sql import Bound, literal
 
@@ -47,8 +50,41 @@ def write_quarantine(
     )  # fmt: skip
     pieces = [piece for piece in whole.pieces if piece.number in breaking]
     written = on_pieces(spark, pieces, write, "writing the quarantine")
-    aside.keep_only(name for name, _, _ in written)
+    aside.publish(_parts(pieces, [name for name, _, _ in written]))
     return Quarantine(path, sum(rows for _, rows, _ in written), sum(tolerated for *_, tolerated in written))
+
+
+def write_good(spark: SparkSession, whole: Cut, breaking: Mapping[int, str], shared: Shared, path: Path) -> None:
+    """Write the rows that break no rule, in the files' own columns, into a folder that appears whole or not at all."""
+    aside = Shared.of(path.with_name(f".partial-{uuid4().hex}-{path.name}"))
+    try:
+        write = partial(_write_good, whole=whole, breaking=breaking, shared=shared, aside=aside)
+        written = on_pieces(spark, whole.pieces, write, "writing the good rows")
+        aside.publish(_parts(whole.pieces, written))
+        aside.folder.rename(path)
+    finally:
+        shutil.rmtree(aside.folder, ignore_errors=True)
+
+
+def check_free(path: Path) -> None:
+    """Refuse a place for the good rows before any work is done. Raises BatchError."""
+    if path.exists() or not path.parent.is_dir():
+        what = "is there already" if path.exists() else f"cannot be written: the folder {path.parent} does not exist"
+        raise BatchError(
+            f"{path} {what}", advice="Give a new name in a folder that exists: parts are written below it."
+        )
+
+
+def _parts(pieces: Sequence[Piece], written: Sequence[str]) -> dict[str, str]:
+    return {name: f"part-{piece.number:06}.parquet" for piece, name in zip(pieces, written, strict=True)}
+
+
+def _write_good(piece: Piece, *, whole: Cut, breaking: Mapping[int, str], shared: Shared, aside: Shared) -> str:
+    path = aside.new(f"part-{piece.number:06}")
+    with opened(whole, piece) as batch:
+        lay_breaking(batch, shared, breaking.get(piece.number))
+        batch.rows_of(f"copy ({good_sql(batch)}) to {literal(str(path))} {PARQUET}")
+    return path.name
 
 
 def _write(
@@ -76,6 +112,12 @@ def _write(
         ((rows,),) = _execute(con, "select count(*) from breaking", bound)
         ((tolerated,),) = _execute(con, tolerated_sql(broken, bound), bound)
     return path.name, rows, tolerated
+
+
+def lay_breaking(batch: Batch, shared: Shared, name: str | None) -> None:
+    """Lay the relation `breaking` over what was kept of a piece; empty where nothing was."""
+    held = from_breaking(shared, name) if name else "select *, []::integer[] as rules from batch limit 0"
+    batch.rows_of(f"create view breaking as {held}")
 
 
 def from_breaking(shared: Shared, name: str) -> str:

@@ -42,14 +42,43 @@ class Scanned:
 
 
 @dataclass(frozen=True)
+class Questions:
+    """What is asked of a batch; each mapping is keyed by a number per rule."""
+
+    plans: Mapping[int, Plan]
+    bound: Bound
+    shown: Mapping[int, Sequence[Column]]
+    """The columns whose values are told of failing rows; names every rule."""
+    arguments: Mapping[int, Mapping[str, Any]]
+    serious: Sequence[int]
+    """The rules whose breaking makes a row unfit."""
+
+    @property
+    def crossing(self) -> dict[int, CrossRowPlan]:
+        """The rules that set rows against one another."""
+        return {number: plan for number, plan in self.plans.items() if isinstance(plan, CrossRowPlan)}
+
+    def metrics(self) -> list[tuple[int, ValuePlan, str]]:
+        """Each rule's number and plan with each metric that it asks for."""
+        measured = ((number, plan) for number, plan in self.plans.items() if isinstance(plan, ValuePlan))
+        return [(number, plan, metric) for number, plan in measured for metric in plan.metrics]
+
+    def of_pieces(self) -> Questions:
+        """The same as they are asked of a piece: numbers of a whole column give their parts, where these add up."""
+        plans = {n: _in_parts(plan) if isinstance(plan, ValuePlan) else plan for n, plan in self.plans.items()}
+        return replace(self, plans=plans)
+
+
+def _in_parts(plan: ValuePlan) -> ValuePlan:
+    return replace(plan, metrics={m: MEASURES[m].sql(plan) for m in plan.metrics if m in MEASURES}, adapt={}, known={})
+
+
+@dataclass(frozen=True)
 class _Work:
     """What every task needs."""
 
     whole: Cut
-    plans: Mapping[int, Plan]
-    bound: Bound
-    shown: Mapping[int, Sequence[Column]]
-    serious: Sequence[int]
+    questions: Questions
     flags: Mapping[int, str]
     shared: Shared
 
@@ -58,51 +87,37 @@ def count(
     spark: SparkSession,
     batch: Batch,
     pieces: Sequence[Piece],
-    plans: Mapping[int, Plan],
-    bound: Bound,
-    shown: Mapping[int, Sequence[Column]],
-    arguments: Mapping[int, Mapping[str, Any]],
-    serious: Sequence[int],
+    questions: Questions,
     shared: Shared,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Scanned:
-    """Count every plan, as `scan.count` does. Raises ShopmonError where a task fails.
-
-    `arguments` are those of each rule; `serious` numbers the rules whose breaking makes a row unfit.
-    """
+    """Count every plan, as `scan.count` does. Raises ShopmonError where a task fails."""
     whole = whole_of(batch, pieces)
     progress("looking for rows that repeat or contradict one another")
-    crossing = {n: plan for n, plan in plans.items() if isinstance(plan, CrossRowPlan)}
-    flags = flagged(spark, whole, crossing, bound, shared)
+    flags = flagged(spark, whole, questions.crossing, questions.bound, shared)
     progress(f"finding the rows that break a rule, in {len(pieces):,} pieces")
-    in_pieces = {n: _of_pieces(plan) if isinstance(plan, ValuePlan) else plan for n, plan in plans.items()}
-    work = _Work(whole, in_pieces, bound, shown, serious, flags, shared)
+    work = _Work(whole, questions.of_pieces(), flags, shared)
     told = merged_on_pieces(spark, pieces, partial(_look, work=work), _both, "finding the rows that break a rule")
     tally = json.loads(told)
     totals: dict[str, Any] = dict(tally["totals"])
-    for number, plan, metric in _metrics(plans):
+    for number, plan, metric in questions.metrics():
         if metric in MEASURES:
             found = MEASURES[metric].value(tally["measured"][f"{number} {metric}"])
         else:
             progress(f"looking for {metric}")
-            found = brought_together(spark, batch, whole, plan, metric, arguments[number], bound)
+            arguments = questions.arguments[number]
+            found = brought_together(spark, batch, whole, plan, metric, arguments, questions.bound)
         totals[plan.metrics[metric]] = found
     breaking = dict(tally["written"])
     first = {int(rule): addresses for rule, addresses in tally["samples"].items()}
     _fetch(batch, first, pieces, breaking, shared)
-    samples = scan.samples_at(batch, shown, first)
+    samples = scan.samples_at(batch, questions.shown, first)
     unexpected = {int(number): rows for number, rows in tally["unexpected"].items()}
     counts = {
-        number: scan.counts_of(plans.get(number), totals, unexpected.get(number, 0), samples.get(number, ()))
-        for number in shown
+        number: scan.counts_of(questions.plans.get(number), totals, unexpected.get(number, 0), samples.get(number, ()))
+        for number in questions.shown
     }
     return Scanned(counts, breaking, tally["unfit"])
-
-
-def _metrics(plans: Mapping[int, Plan]) -> list[tuple[int, ValuePlan, str]]:
-    """Each rule's number and plan with each metric that it asks for."""
-    measured = ((number, plan) for number, plan in plans.items() if isinstance(plan, ValuePlan))
-    return [(number, plan, metric) for number, plan in measured for metric in plan.metrics]
 
 
 def _fetch(
@@ -131,29 +146,24 @@ def pieces_of(addresses: Sequence[int], pieces: Sequence[Piece]) -> set[int]:
     return {bisect_right(starts, address - 1) - 1 for address in addresses}
 
 
-def _of_pieces(plan: ValuePlan) -> ValuePlan:
-    """The plan by which a piece gives its parts of what adds up."""
-    return replace(plan, metrics={m: MEASURES[m].sql(plan) for m in plan.metrics if m in MEASURES}, adapt={}, known={})
-
-
 def _look(piece: Piece, *, work: _Work) -> bytes:
+    asked = work.questions
     with opened(work.whole, piece) as batch:
         scan.prepare(batch)
         if piece.number in work.flags:
             path = work.shared.folder / work.flags[piece.number]
             batch.connection.execute("insert into flagged from read_parquet($path)", {"path": str(path)})
-        unexpected = scan.find_breaking(batch, work.plans, work.bound, work.shown)
-        totals = scan.totals(batch, work.plans, unexpected, work.bound)
-        measured = {f"{n} {metric}": totals[plan.metrics[metric]] for n, plan, metric in _metrics(work.plans)}
-        apart = {plan.metrics[metric] for _, plan, metric in _metrics(work.plans)}
+        unexpected = scan.find_breaking(batch, asked.plans, asked.bound, asked.shown)
+        totals = scan.totals(batch, asked.plans, unexpected, asked.bound)
+        measured = {f"{n} {metric}": totals[plan.metrics[metric]] for n, plan, metric in asked.metrics()}
+        apart = {plan.metrics[metric] for _, plan, metric in asked.metrics()}
+        unfit = f"select count(*) from breaking where list_has_any(rules, {list(asked.serious)}::integer[])"
         told = {
             "totals": {sql: found for sql, found in totals.items() if sql not in apart},
             "measured": measured,
             "unexpected": unexpected,
             "samples": scan.first_failing(batch),
-            "unfit": batch.row_of(
-                f"select count(*) from breaking where list_has_any(rules, {list(work.serious)}::integer[])"
-            )[0],
+            "unfit": batch.row_of(unfit)[0],
             "written": _written(batch, piece, work.shared),
         }
         return json.dumps(told).encode()

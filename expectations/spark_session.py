@@ -11,7 +11,8 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from expectations.errors import ShopmonError
@@ -26,12 +27,13 @@ _CONNECT_PORT = 15002
 _QUIET = {
     "spark.ui.enabled": "false",  # the pages of a job show data to whoever reaches the machine
     "spark.ui.showConsoleProgress": "false",
-    "spark.log.level": "ERROR",
 }
 """What holds unless the submission says otherwise."""
 _LOCAL = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
 """The same for masters on this machine: nobody else needs to reach the driver."""
 _TOLD = "shopmon says: "
+_PYTHON_ERROR = re.compile(r"(?!org\.|java\.|scala\.|py4j\.)[A-Za-z_][\w.]*(Error|Exception|Exit)\b")
+_CLASS = re.compile(r"(?:(?:[a-z]\w*\.)+[A-Z]\w*|ModuleNotFoundError): ")
 _SAID = re.compile(re.escape(_TOLD) + r"(\{.*\})")
 
 
@@ -52,9 +54,7 @@ def spark_session() -> Iterator[SparkSession]:
     """
     if importlib.util.find_spec("pyspark") is None:
         raise ShopmonError("--engine spark needs pyspark", advice="Install it with: pip install 'shopmon[spark]'.")
-    from pyspark.sql import SparkSession
-
-    active = SparkSession.getActiveSession()
+    active = _active()
     if active is not None:
         yield active
         return
@@ -65,6 +65,17 @@ def spark_session() -> Iterator[SparkSession]:
         session.stop()
 
 
+def _active() -> SparkSession | None:
+    from pyspark.sql import SparkSession
+
+    active: SparkSession | None = SparkSession.getActiveSession()
+    if active is not None or "SPARK_REMOTE" in os.environ:
+        return active
+    from pyspark import SparkContext  # which the client of Spark Connect lacks
+
+    return SparkSession.builder.getOrCreate() if SparkContext._active_spark_context is not None else None
+
+
 def _connected() -> SparkSession:
     from pyspark.sql import SparkSession
 
@@ -73,6 +84,8 @@ def _connected() -> SparkSession:
         _refuse_silent(address, _CONNECT_PORT)
     elif not _has_java():
         raise _no_java()
+    else:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
         return SparkSession.builder.remote(address).getOrCreate()
     except Exception as error:  # gRPC's, pyspark's own, and ImportError where the client's packages are missing
@@ -82,13 +95,19 @@ def _connected() -> SparkSession:
 def _started() -> SparkSession:
     if not _has_java():
         raise _no_java()
-    from pyspark import SparkConf
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
-    _say_little()
     master = "local[*]"
+    with TemporaryFile() as log:
+        try:
+            # Java's own words, traces of hundreds of lines among them, would stand amid ours.
+            gateway = SparkContext._gateway or launch_gateway(popen_kwargs={"stdout": log, "stderr": log})
+        except Exception as error:
+            raise _no_start(log, error) from error
     try:
-        conf = SparkConf()  # starts Java, which knows what spark-submit was given
+        conf = SparkConf(_jvm=gateway.jvm)  # Java knows what spark-submit was given
         conf.setIfMissing("spark.master", master)
         master = str(conf.get("spark.master"))
         for name, value in (_QUIET | (_LOCAL if master.startswith("local") else {})).items():
@@ -97,16 +116,22 @@ def _started() -> SparkSession:
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         if master.startswith("spark://") and "," not in master:
             _refuse_silent(master, 7077)
-        return SparkSession.builder.config(conf=conf).appName("shopmon").getOrCreate()
+        SparkContext(conf=conf.setIfMissing("spark.app.name", "shopmon"), gateway=gateway)
+        return SparkSession.builder.getOrCreate()
     except ShopmonError:
         raise
     except Exception as error:  # py4j's and pyspark's, which have no class in common
         raise _unreachable(master, error) from error
 
 
-def _say_little() -> None:
-    """Have Java's own log begin with errors: it starts before the configuration is read."""
-    os.environ.setdefault("SPARK_SUBMIT_OPTS", "-Dlog4j2.level=ERROR -Dlog4j2.StatusLogger.level=ERROR")
+def _no_start(log: IO[bytes], error: Exception) -> ShopmonError:
+    """What Java said last, where it did not start."""
+    log.seek(0)
+    said = log.read().decode(errors="replace").strip().splitlines()
+    return ShopmonError(
+        f"Spark's Java did not start: {said[-1] if said else cause(error)}",
+        advice="Spark 4 needs Java 17 or later; see also PYSPARK_SUBMIT_ARGS and the memory of this machine.",
+    )
 
 
 def _has_java() -> bool:
@@ -160,13 +185,18 @@ def told(doing: str) -> Iterator[None]:
 
 def _explained(doing: str, error: Exception) -> ShopmonError:
     said = _SAID.search(str(error))
+    if said is None and (found := cause(error)).startswith("No module named"):
+        return ShopmonError(
+            f"the executors' Python is not this one: {found}",
+            advice="Install shopmon there in the same version, or send an environment along (docs/scale.md).",
+        )
     if said is None:
         return ShopmonError(
             f"Spark failed while {doing}: {cause(error)}",
             advice="Run again with --debug for the whole of what Spark says; its own logs hold the executors' side.",
         )
-    found: dict[str, Any] = json.loads(said[1])
-    return ShopmonError(f"{found['problem']} (on {found['host']}, while {doing})", advice=found["advice"])
+    task: dict[str, Any] = json.loads(said[1])
+    return ShopmonError(f"{task['problem']} (on {task['host']}, while {doing})", advice=task["advice"])
 
 
 def cause(error: Exception) -> str:
@@ -175,12 +205,8 @@ def cause(error: Exception) -> str:
     >>> cause(RuntimeError("Job aborted\\n\\tat org.apache.Foo\\nCaused by: java.io.IOException: no space"))
     'no space'
     """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    python = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit)\b", line)]
-    caused = [line.partition(":")[2].strip() for line in lines if line.startswith("Caused by:")]
-    of_python = [line for line in python if not line.startswith(("org.", "java.", "scala.", "py4j."))]
-    chosen = (of_python or caused or [line for line in lines if not line.startswith("at ")] or [type(error).__name__])[
-        -1 if (of_python or caused) else 0
-    ]
-    text = re.sub(r"^(?:[a-z]\w*\.)+[A-Z]\w*: ", "", chosen)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    of_python = [line for line in lines if _PYTHON_ERROR.match(line)]
+    of_java = [line.partition(":")[2].strip() for line in lines if line.startswith("Caused by:")]
+    text = _CLASS.sub("", (of_python or of_java or lines[:1])[-1])
     return text if len(text) <= 300 else text[:299] + "…"

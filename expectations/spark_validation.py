@@ -12,7 +12,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expectations import spark_scan
 from expectations.batch import Batch
 from expectations.binding import Unasked
 from expectations.pieces import Cut, Piece, cut, whole_of
@@ -21,6 +20,7 @@ from expectations.results import Engine, Outcome, Validation
 from expectations.spark_fit import Fit
 from expectations.spark_jobs import Shared
 from expectations.spark_quarantine import write_quarantine
+from expectations.spark_scan import Questions, count
 from expectations.spark_values import value_counts
 from expectations.sql import Bound
 from expectations.suite import Suite
@@ -77,11 +77,15 @@ def validate_on_spark(
     bound = Bound()
     asked = [_compiled(item) for item in prepared(batch, suite, judge, bound)]
     plans = {n: item.plan for n, item in enumerate(asked) if isinstance(item, Prepared) and item.plan is not None}
-    arguments = {n: item.question.rule.kwargs for n, item in enumerate(asked) if isinstance(item, Prepared)}
-    told_of = {n: shown(item, batch) for n, item in enumerate(asked)}
+    questions = Questions(
+        plans,
+        bound,
+        shown={n: shown(item, batch) for n, item in enumerate(asked)},
+        arguments={n: item.question.rule.kwargs for n, item in enumerate(asked) if isinstance(item, Prepared)},
+        serious=serious(item.question.rule if isinstance(item, Prepared) else item.rule for item in asked),
+    )
     shared = Shared.of(staging)
-    grave = serious(item.question.rule if isinstance(item, Prepared) else item.rule for item in asked)
-    scanned = spark_scan.count(spark, batch, cuts, plans, bound, told_of, arguments, grave, shared, progress)
+    scanned = count(spark, batch, cuts, questions, shared, progress)
     progress("judging")
     results = tuple(answer(item, scanned.counts[n], None, judge, batch, Engine.SPARK) for n, item in enumerate(asked))
     progress("writing the quarantine")

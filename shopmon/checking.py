@@ -159,7 +159,6 @@ def _examined_or_error(request: Request, project: Project, begun: _Begun) -> Che
 
 def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, folder: Path) -> CheckResult:
     """Batch, suite, validation, drift, edge cases: the way of the data, top to bottom."""
-    from expectations.quarantine import check_writable, write_good
     from expectations.suite import built_in, load_suite
 
     _refuse_addresses(request)
@@ -179,12 +178,12 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
             )
         good = Path(request.write_good).absolute() if request.write_good else None
         if good is not None:
-            check_writable(batch, good)
+            machines.check_place(batch, good)
         validation = machines.validate(batch, suite)
         compared, windows, cases = _beyond_rules(request, project, batch, machines, folder, begun.run_id)
         if good is not None:  # last: a check that is interrupted leaves nothing behind
             request.progress("writing the good rows")
-            write_good(batch, good)
+            machines.write_good(batch, good)
         final = project.runs.absolute() / begun.run_id
         artifacts = _artifacts(request, validation, final, begun.run_id, batch, suite.name)
         artifacts |= {name: final / file for name, file in compared.artifacts.items()}
@@ -213,6 +212,12 @@ class Machines(Protocol):
 
     def windowed(self) -> WindowsSection:
         """What each window of time shows of them."""
+
+    def check_place(self, batch: Batch, good: Path) -> None:
+        """Refuse a place for the good rows before any work is done."""
+
+    def write_good(self, batch: Batch, good: Path) -> None:
+        """Write the rows that break no rule, whole or not at all."""
 
 
 @dataclass
@@ -252,6 +257,16 @@ class _ThisMachine:
         from shopmon.windowing import windowed
 
         return windowed(self._done[0], self.request, self.project)
+
+    def check_place(self, batch: Batch, good: Path) -> None:
+        from expectations.quarantine import check_writable
+
+        check_writable(batch, good)
+
+    def write_good(self, batch: Batch, good: Path) -> None:
+        from expectations.quarantine import write_good
+
+        write_good(batch, good)
 
     @property
     def _done(self) -> tuple[Batch, Validation]:

@@ -55,10 +55,8 @@ def on_spark(request: Request, project: Project, folder: Path) -> Iterator[OnSpa
 
 
 def _refuse(request: Request) -> None:
-    given = {"--write-good": request.write_good, "--new": request.shares}
-    for option, value in given.items():
-        if value is not None:
-            raise ProjectError(f"{option} is not done on a Spark cluster", advice=_ONE_MACHINE)
+    if request.shares is not None:
+        raise ProjectError("--new is not done on a Spark cluster", advice=_ONE_MACHINE)
     if hasattr(request.data, "__arrow_c_stream__"):
         raise BatchError("a table in memory is not looked at by a Spark cluster", advice=_ONE_MACHINE)
     addresses = [request.data] if isinstance(request.data, str | Path) else list(request.data)
@@ -110,10 +108,27 @@ class OnSpark:
 
     def fit_rows(self) -> FitRowsOnSpark:
         """Of the batch that was validated."""
+        batch, validated = self._done
+        return FitRowsOnSpark(self.spark, batch, validated.fit(FIT), self.request.progress)
+
+    def check_place(self, batch: Batch, good: Path) -> None:
+        """Refuse a place for the good rows before any work is done."""
+        from expectations.spark_quarantine import check_free
+
+        check_free(good)
+
+    def write_good(self, batch: Batch, good: Path) -> None:
+        """Write the rows that break no rule from the executors, as a folder of parts."""
+        from expectations.spark_quarantine import write_good
+
+        validated = self._done[1]
+        write_good(self.spark, validated.whole, validated.breaking, validated.shared, good)
+
+    @property
+    def _done(self) -> tuple[Batch, Validated]:
         if self._validated is None:
             raise AssertionError("nothing was validated")
-        batch, validated = self._validated
-        return FitRowsOnSpark(self.spark, batch, validated.fit(FIT), self.request.progress)
+        return self._validated
 
     def windowed(self) -> WindowsSection:
         """Windows of time are put together from the files that `--new` finds, on one machine."""

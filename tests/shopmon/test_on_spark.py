@@ -56,10 +56,10 @@ def checked(root: Path, engine: str, **options: Any) -> CheckResult:
 @pytest.fixture(scope="module")
 def both(project: Path, spark: Any) -> tuple[CheckResult, CheckResult]:
     """The same check on one machine, and on Spark in pieces of 300 rows."""
-    here = checked(project, "scan")
+    here = checked(project, "scan", write_good=project / "good.parquet")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pieces, "PIECE_ROWS", 300)
-        there = checked(project, "spark")
+        there = checked(project, "spark", write_good=project / "good on spark")
     return here, there
 
 
@@ -102,7 +102,12 @@ def test_nothing_but_the_result_is_left_in_a_run_s_folder(both: tuple[CheckResul
     hidden = [path.name for path in there.folder.rglob(".*")]
     assert hidden == []
     parts = [path.name for path in there.artifacts["quarantine"].iterdir()]
-    assert all(re.fullmatch(r"part-\d{6}-[0-9a-f]{12}\.parquet", name) for name in parts)
+    assert all(re.fullmatch(r"part-\d{6}\.parquet", name) for name in parts)
+
+
+def test_the_executors_write_the_same_good_rows(both: tuple[CheckResult, CheckResult]) -> None:
+    here, there = both
+    assert rows_in(here.artifacts["good"]) == rows_in(there.artifacts["good"])
 
 
 def rows_in(quarantine: Path) -> list[str]:
@@ -112,7 +117,6 @@ def rows_in(quarantine: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"write_good": "good.parquet"}, "--write-good is not done on a Spark cluster"),
         ({"data": "s3://bucket/new.parquet"}, "not s3://"),
         ({"data": pa.table({"text": ["a"]})}, "a table in memory"),
     ],
