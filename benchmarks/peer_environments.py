@@ -75,7 +75,7 @@ def python_of(peer: str, folder: Path, pins: Mapping[str, tuple[str, ...]] = PIN
         shutil.rmtree(place, ignore_errors=True)  # what a killed installation left
         folder.mkdir(parents=True, exist_ok=True)
         _run([sys.executable, "-m", "venv", str(place)])
-        _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *asked])
+        _run([str(python), "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check", *asked])
         (place / _READY).touch()
     return python
 

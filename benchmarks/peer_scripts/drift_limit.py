@@ -51,6 +51,7 @@ def numbers(np: Any, was: Any, now: Any) -> tuple[float, ...]:
 
 def shares(np: Any, was: Any, now: Any) -> tuple[float, float, float]:
     """Population stability index, Jensen-Shannon distance and chi-squared of counts."""
+    was, now = was.astype(float), now.astype(float)  # Polars counts without a sign
     p, q = (np.maximum(side, 0.5) / side.sum() for side in (was, now))
     half = (p + q) / 2
     psi = float(((q - p) * np.log(q / p)).sum())

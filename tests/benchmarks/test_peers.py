@@ -102,7 +102,7 @@ def test_the_limit_computes_what_it_says(script):
     ks, wasserstein, *_ = limit.numbers(np, was, now)
     assert ks == pytest.approx(ks_2samp(was, now).statistic)
     assert wasserstein == pytest.approx(wasserstein_distance(was, now))
-    counts = np.array([[30, 20, 50], [25, 40, 45]])
+    counts = np.array([[30, 20, 50], [25, 40, 45]], dtype=np.uint32)  # as Polars counts
     assert limit.shares(np, *counts)[2] == pytest.approx(chi2_contingency(counts).statistic)
 
 
