@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
 
 from retrain.baselines import Texts, frozen_regression, tfidf_regression
@@ -15,7 +13,7 @@ from retrain.classification_measures import Floats
 from retrain.classifier import Classifier, load_classifier, predict
 from retrain.classifier_data import Material, baseline_rows
 from retrain.classifier_settings import ClassifierSettings
-from retrain.labelled import Labelled
+from retrain.labelled import Labelled, Rows
 from retrain.onnx_export import export
 from retrain.pair_steps import cut_texts
 from retrain.results import Role, Serving
@@ -28,7 +26,7 @@ class Answering(Protocol):
     def classes(self) -> tuple[str, ...]:
         """The columns of its answers."""
 
-    def says(self, labelled: Labelled, at: Sequence[int]) -> Floats:
+    def says(self, labelled: Labelled, at: Rows) -> Floats:
         """(rows, classes) the probability of each class, for rows given by their numbers from 0."""
 
     def save(self, folder: Path) -> None:
@@ -49,7 +47,7 @@ class Plain:
         """The columns of its answers."""
         return self.classifier.classes
 
-    def says(self, labelled: Labelled, at: Sequence[int]) -> Floats:
+    def says(self, labelled: Labelled, at: Rows) -> Floats:
         """(rows, classes) the probability of each class, for rows given by their numbers from 0."""
         rows = cut_texts(labelled, self.classifier.tokenizer, self.longest, self.cache)
         return predict(self.classifier, rows.select(at))
@@ -83,7 +81,7 @@ def served(candidate: Answering, material: Material, folder: Path) -> dict[str, 
     if not isinstance(candidate, Plain):
         return {}
     texts, pairs = material.labelled.texts_at(material.held_out.at)
-    labels = material.held_out.labels
+    labels = material.held_out.labels.tolist()
     return {"serving": export(candidate.classifier, texts, pairs, labels, folder, max_length=candidate.longest)}
 
 
@@ -93,8 +91,8 @@ def regressions(before: Classifier, material: Material, settings: ClassifierSett
     Each is (rows, classes). `before` is the base with a head that has learnt nothing yet.
     """
     some = baseline_rows(material, settings.baseline_rows)
-    labels = np.asarray([material.train.labels[n] for n in some], np.int64)
-    train = Texts(*material.labelled.texts_at([material.train.at[n] for n in some]))
+    labels = material.train.labels[some]
+    train = Texts(*material.labelled.texts_at(material.train.at[some]))
     held_out = Texts(*material.labelled.texts_at(material.held_out.at))
     weighting = settings.objective.class_weights
     longest = min(settings.training.max_length, before.longest)

@@ -129,7 +129,7 @@ def _baselines(before: Classifier, material: Material, settings: CategorySetting
     encoding = next(iter(encodings(train)), None)
     longest = min(settings.training.max_length, before.longest)
     held_out = features_at(before, labelled, material.held_out.at, longest)
-    some = [material.train.at[n] for n in baseline_rows(material, settings.baseline_rows)]
+    some = material.train.at[baseline_rows(material, settings.baseline_rows)]
     texts, asked = (Texts(labelled.texts_at(at)[0]) for at in (some, material.held_out.at))
     return {
         Role.TFIDF: tfidf_regression(texts, train.labels, asked, how.classes, how.weighting),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from expectations.errors import ShopmonError
 from retrain import processes
@@ -18,6 +19,7 @@ from retrain.labelled import Labelled
 from retrain.pair_steps import cut_texts
 from retrain.results import DataUsed
 from retrain.splits import How, Leaks, Side, Sides, deal, leakage, refuse_leaks, whole_groups, without_leaks
+from retrain.token_files import Progress
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,10 +34,11 @@ class Part:
 
     rows: Dataset
     """Cut into tokens."""
-    labels: Sequence[int]
+    labels: NDArray[np.int64]
     groups: Sequence[str]
-    at: Sequence[int]
-    """Their numbers among all rows, from 0."""
+    """None of rows that are learnt from, of which nobody asks."""
+    at: NDArray[np.int64]
+    """Their numbers among all rows, from 0, ascending."""
 
 
 @dataclass(frozen=True)
@@ -53,31 +56,36 @@ class Material:
     notes: tuple[str, ...] = ()
 
 
-def prepare(model: Classifier, labelled: Labelled, settings: ClassifierSettings, cache: Path) -> Material:
+def prepare(
+    model: Classifier,
+    labelled: Labelled,
+    settings: ClassifierSettings,
+    cache: Path,
+    *,
+    progress: Progress = lambda done, of, left: None,
+) -> Material:
     """Deal labelled rows to their sides, look for leaks, and cut them into tokens.
 
-    Raises ShopmonError for a split that leaks, and for too few rows.
+    `progress` is told the rows that are cut, all rows, and the seconds that are left. Raises ShopmonError for a split
+    that leaks, and for too few rows.
     """
-    labels, groups = labelled.column("label"), labelled.column("group")
-    sides, leaked, notes = _dealt(labelled, labels, groups, settings)
-    if not processes.is_first():
-        processes.together()  # the first one cuts, and the others find what it kept
+    labels = labelled.numbers("label")
+    sides, leaked, notes = _dealt(labelled, labels, settings)
     longest = min(settings.training.max_length, model.longest)
-    tokens = cut_texts(labelled, model.tokenizer, longest, cache)
-    if processes.is_first():
-        processes.together()
+    with processes.in_turn():
+        tokens = cut_texts(labelled, model.tokenizer, longest, cache, progress=progress)
 
-    def part(side: Side, most: int | None = None) -> Part:
-        at = np.flatnonzero(sides == side).tolist()
-        if most is not None:
-            at = [at[n] for n in whole_groups([groups[one] for one in at], most)]
-        return Part(tokens.select(at), [labels[one] for one in at], [groups[one] for one in at], at)
+    def measuring(side: Side, most: int) -> Part:
+        at = np.flatnonzero(sides == side)
+        at = at[whole_groups(labelled.column("group", at), most)]
+        return Part(tokens.select(at), labels[at], list(labelled.column("group", at)), at)
 
     def counted(side: Side) -> dict[str, int]:
-        found = Counter(np.asarray(labels)[sides == side].tolist())
+        found = Counter(labels[sides == side].tolist())
         return {label: found[number] for number, label in enumerate(labelled.classes) if found[number]}
 
-    train = part(Side.TRAIN)
+    learnt = np.flatnonzero(sides == Side.TRAIN)
+    train = Part(tokens.select(learnt), labels[learnt], (), learnt)
     if len(train.at) < FEWEST:
         raise ShopmonError(
             f"{len(train.at)} rows are left to learn from; {FEWEST} are the least", advice="Give more labelled rows."
@@ -96,8 +104,8 @@ def prepare(model: Classifier, labelled: Labelled, settings: ClassifierSettings,
         labelled,
         sides,
         train,
-        part(Side.VALIDATION, settings.training.eval_rows),
-        part(Side.HELD_OUT, settings.measured_rows),
+        measuring(Side.VALIDATION, settings.training.eval_rows),
+        measuring(Side.HELD_OUT, settings.measured_rows),
         np.bincount(train.labels, minlength=len(labelled.classes)).tolist(),
         used,
         notes,
@@ -105,10 +113,10 @@ def prepare(model: Classifier, labelled: Labelled, settings: ClassifierSettings,
 
 
 def _dealt(
-    labelled: Labelled, labels: Sequence[int], groups: Sequence[str], settings: ClassifierSettings
+    labelled: Labelled, labels: NDArray[np.int64], settings: ClassifierSettings
 ) -> tuple[Sides, int, tuple[str, ...]]:
     """The side of each row, how many are left out because they leak, and what is to be told."""
-    keys, alike = labelled.column("key"), labelled.column("alike")
+    groups, keys, alike = (labelled.column(name) for name in ("group", "key", "alike"))
     sides = deal(labels, groups, keys, settings.split, published=labelled.column("split"))
     leaked = 0
     if settings.split.leaks is Leaks.DROP:
@@ -136,5 +144,6 @@ def _shown(labelled: Labelled, row: int) -> str:
 
 def baseline_rows(material: Material, most: int) -> list[int]:
     """Places within the training rows of those that baselines learn from: an even sample, the same in any order."""
-    keys = material.labelled.column("key")
-    return sorted(range(len(material.train.at)), key=lambda n: keys[material.train.at[n]])[:most]
+    keys = material.labelled.column("key", material.train.at)
+    order = np.argsort(np.fromiter((int(key[:16], 16) for key in keys), np.uint64), kind="stable")
+    return [int(at) for at in order[:most]]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from expectations.errors import ShopmonError
@@ -37,7 +38,7 @@ from retrain.gathered_labels import Meaning, with_gathered
 from retrain.labelled import Labelled
 from retrain.lineage import HELD_OUT, SCHEMA, TRAIN
 from retrain.metrics import FILE_NAME, Metrics
-from retrain.recipe import effort, finished, keep_metrics, kept_model, promoted, verdict, versions
+from retrain.recipe import cutting_told, effort, finished, keep_metrics, kept_model, promoted, verdict, versions
 from retrain.records import write
 from retrain.registry import LINEAGE, Registered, Registry
 from retrain.results import BaseUsed, Measures, Role, TrainingProgress, TrainingResult
@@ -145,7 +146,7 @@ def _trained(recipe: Recipe[AnySettings], asked_for: Asked[AnySettings], work: W
     labelled = _read(recipe, replace(asked_for, reviewed=work.reviewed))
     work.holds("labelled data", labelled.sha256)
     before = recipe.fresh(base.folder, labelled.classes, settings.training.seed)
-    material = prepare(before, labelled, settings, asked_for.cache)
+    material = prepare(before, labelled, settings, asked_for.cache, progress=cutting_told(progress))
     metrics = Metrics(work.folder / FILE_NAME)
     learnt = learn(before, material, settings, task=recipe.task, folder=work.folder, metrics=metrics, progress=progress)
     progress(TrainingProgress("measuring the candidate"))
@@ -240,13 +241,13 @@ def _champion_says(champion: Answering, material: Material) -> Floats:
 def _learnt_by_champion(registry: Registry, champion: Registered, material: Material) -> tuple[str, ...]:
     """Whether the champion has learnt from rows that it is measured on now, which flatters it."""
     try:
-        rows = registry.lineage(champion.model_id, champion.task)
+        rows = registry.lineage(champion.model_id, champion.task, ["text_hash", "use"])
     except ShopmonError as error:
         return (f"which rows the champion learnt from cannot be told: {error.problem}",)
-    pairs = zip(rows.column("text_hash").to_pylist(), rows.column("use").to_pylist(), strict=True)
-    learnt = {digest for digest, use in pairs if use in (TRAIN, CHOSEN)}
-    keys = material.labelled.column("key")
-    known = sum(keys[at] in learnt for at in material.held_out.at)
+    learnt = rows.column("text_hash").filter(pc.is_in(rows.column("use"), pa.array([TRAIN, CHOSEN])))
+    keys = list(material.labelled.column("key", material.held_out.at))
+    there = set(learnt.filter(pc.is_in(learnt, pa.array(keys, pa.string()))).to_pylist())
+    known = sum(key in there for key in keys)
     if not known:
         return ()
     return (f"the champion learnt from {known:,} of the {len(material.held_out.at):,} rows that it is measured on",)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache as remembered
 from pathlib import Path
@@ -20,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from expectations.errors import ShopmonError
 from monitor.retraining_set import ROWS, RetrainingSet, text_hash
@@ -27,18 +28,19 @@ from monitor.signals import Words as SignalWords
 from retrain.masking import SLOT, SPECIAL, UNWANTED, WANTED, Phrases, Span
 from retrain.settings import MASK, Words
 from retrain.slots import Descriptions, Slot, composed
+from retrain.token_files import Cutter, Progress, TokenFiles, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from datasets import Dataset, Features
 
 VERSION = 4
 """Of what is kept of a text; raised whenever rows are cut up in another way."""
 FEWEST = 32
 """Positive rows without which nothing can be learnt: half a step's."""
+_LOOKED = 50_000
+"""Rows of short columns that are in memory at a time."""
 _AT_ONCE = 1_000
-"""Texts that are cut into tokens at once."""
+"""Rows of texts that are."""
 _COLUMNS = ["text", "role", "text_hash", "reasons"]
 _ROWS = pa.schema([ROWS.field(name) for name in _COLUMNS])
 _NUMBERS, _TEXTS = ("ids", "words", "gaps"), ("role", "rule", "text_hash")
@@ -133,7 +135,7 @@ def gathered(retraining_set: RetrainingSet, cache: Path, *, parts: Sequence[str]
             f"the retraining set in {retraining_set.folder} is empty",
             advice="Let checks gather rows first: brands and words in [edge_cases.words], then shopmon check FILE.",
         )
-    with _quiet():
+    with quiet():
         rows = Dataset.from_parquet(
             [glob.escape(str(there[name])) for name in names], columns=_COLUMNS, cache_dir=str(cache / "parquet")
         )
@@ -143,10 +145,15 @@ def gathered(retraining_set: RetrainingSet, cache: Path, *, parts: Sequence[str]
 def digest_of(rows: Dataset) -> str:
     """What makes rows the same: the SHA-256, in hexadecimal, of their texts' hashes, roles and rules, in order."""
     digest = hashlib.sha256()
-    for batch in rows.with_format("arrow").iter(50_000):
-        said = (batch.column(name).to_pylist() for name in ("text_hash", "role", "reasons"))
-        digest.update(json.dumps(list(said)).encode())
+    for batch in _batches(rows, "text_hash", "role", "reasons"):
+        digest.update(json.dumps([column.to_pylist() for column in batch]).encode())
     return digest.hexdigest()
+
+
+def _batches(rows: Dataset, *names: str, at_once: int = _LOOKED) -> Iterator[list[pa.ChunkedArray]]:
+    """Some columns, as far as they fit in memory at a time."""
+    for batch in rows.select_columns(list(names)).with_format("arrow").iter(at_once):
+        yield [batch.column(name) for name in names]
 
 
 def of_texts(texts: Sequence[str], role: str, reason: str = "") -> Dataset:
@@ -158,34 +165,29 @@ def of_texts(texts: Sequence[str], role: str, reason: str = "") -> Dataset:
     return Dataset(pa.table([once, [role] * len(once), hashes, [[reason]] * len(once)], schema=_ROWS))
 
 
-def cut(rows: Dataset, cutting: Cutting, cache: Path, *, prompts: bool = False) -> Dataset:
+def cut(
+    rows: Dataset,
+    cutting: Cutting,
+    cache: Path,
+    *,
+    prompts: bool = False,
+    progress: Progress = lambda done, of, left: None,
+) -> Dataset:
     """The rows as tokens; a text longer than `max_length` becomes several rows, so that nothing of it is lost.
 
     Only in `prompts` does `[MASK]` stand for a gap: in a text from data it is what the customer wrote.
 
     Columns: `ids` and `words` (the word each token belongs to, -1 for none), `gaps` (triples of start, end, and what
     stands there: `WANTED`, `UNWANTED` or `SLOT`), `role`, `rule` (the first that chose it), `text_hash`, `length`. Kept
-    in `cache` under the hash of the rows, of the tokenizer and of the words; a second call reads it from there.
+    in `cache`, some rows a file, under the hash of those rows, of the tokenizer and of the words; a second call reads
+    them from there. `progress` is told the rows that are cut, all rows, and the seconds that are left.
     """
-    from datasets import Dataset
+    files = TokenFiles(cache, _features(), progress)
 
-    cutter, features = _cutter(cutting, prompts), _features()
-    if not len(rows):
-        return Dataset.from_dict({name: [] for name in features}, features=features)
-    name = hashlib.sha256(json.dumps([digest_of(rows), cutting.key, prompts]).encode()).hexdigest()
-    folder = cache / "tokens"
-    folder.mkdir(parents=True, exist_ok=True)
-    with _quiet():
-        return rows.map(
-            cutter,
-            batched=True,
-            batch_size=_AT_ONCE,
-            remove_columns=rows.column_names,
-            features=features,  # else the first thousand texts decide, and one without a gap cannot be followed
-            cache_file_name=str(folder / f"{name}.arrow"),
-            new_fingerprint=name,
-            load_from_cache_file=True,
-        )
+    def name(piece: Dataset, first: int) -> str:
+        return hashlib.sha256(json.dumps([digest_of(piece), cutting.key, prompts]).encode()).hexdigest()
+
+    return files.cut(rows, _cutter(cutting, prompts), name)
 
 
 def _features() -> Features:
@@ -196,7 +198,7 @@ def _features() -> Features:
     return Features(numbers | {name: Value("string") for name in _TEXTS} | {"length": Value("int64")})
 
 
-def _cutter(cutting: Cutting, prompts: bool) -> Callable[[Mapping[str, list[Any]]], dict[str, list[Any]]]:
+def _cutter(cutting: Cutting, prompts: bool) -> Cutter:
     tokenizer = cutting.tokenizer
     unwanted, wanted = cutting.phrases(cutting.words.unwanted), cutting.phrases(cutting.words.wanted)
     descriptions = Descriptions(cutting.described)
@@ -264,38 +266,48 @@ def _tokens_of(slots: Sequence[Slot], offsets: Sequence[tuple[int, int]], words:
 def split(rows: Dataset, share: float) -> tuple[Dataset, Dataset]:
     """The rows that are learnt from, and those that are held out: in the order of their hashes, so that the first n
     are an even sample of all, and not the oldest."""
-    digests = rows["text_hash"][:]
-    held = np.array([is_held_out(digest, share) for digest in digests], bool)
-    even = sorted(np.flatnonzero(held).tolist(), key=lambda at: digests[at])
-    return rows.select(np.flatnonzero(~held)), rows.select(even)
+    begins = np.fromiter((int(digest[:16], 16) for (digest,) in values(rows, "text_hash")), np.uint64, len(rows))
+    held = begins >> np.uint64(32) < share * 2**32  # as `is_held_out` says of each
+    even = np.flatnonzero(held)
+    return rows.select(np.flatnonzero(~held)), rows.select(even[np.argsort(begins[even], kind="stable")])
+
+
+def values(rows: Dataset, *names: str) -> Iterator[tuple[Any, ...]]:
+    """The values of some columns, row by row; few rows of them are in memory, for texts may be long."""
+    for batch in _batches(rows, *names, at_once=_AT_ONCE):
+        yield from zip(*(column.to_pylist() for column in batch), strict=True)
+
+
+def counts(rows: Dataset, name: str) -> Counter[str]:
+    """How many rows have each value of a column, in the order in which the values come."""
+    return Counter(value for (value,) in values(rows, name))
 
 
 def in_roles(rows: Dataset, given: Mapping[str, str]) -> Dataset:
     """The rows, each whose text hash is in `given` in the role that it says there."""
     if not given:
         return rows
-    pairs = zip(rows["text_hash"][:], rows["role"][:], strict=True)
-    roles = [given.get(digest, role) for digest, role in pairs]
-    return rows.remove_columns("role").add_column("role", roles)
+    batches = _batches(rows, "text_hash", "role")
+    roles = [
+        pa.array([given.get(*pair) for pair in zip(*(one.to_pylist() for one in batch), strict=True)], pa.string())
+        for batch in batches
+    ]
+    return rows.remove_columns("role").add_column("role", pa.chunked_array(roles, pa.string()))
 
 
 def of_role(rows: Dataset, *roles: str) -> Dataset:
     """The rows of some roles."""
-    there = np.array(rows["role"][:], dtype=object)
-    return rows.select(np.flatnonzero(np.isin(there, roles)))
+    return rows.select(_where(rows, "role", roles))
 
 
 def by_rule(rows: Dataset, part: str) -> dict[str, Dataset]:
     """The rows of each rule, under PART/RULE; a row that several chose belongs to the first."""
-    there = np.array(rows["rule"][:], dtype=object)
-    return {f"{part}/{rule}": rows.select(np.flatnonzero(there == rule)) for rule in sorted(set(there))}
+    rules = {rule for (column,) in _batches(rows, "rule") for rule in pc.unique(column).to_pylist()}
+    return {f"{part}/{rule}": rows.select(_where(rows, "rule", [rule])) for rule in sorted(rules)}
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the library's own bars: progress is told by the command line alone."""
-    from datasets.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-    logging.getLogger("datasets").setLevel(logging.ERROR)
-    yield
+def _where(rows: Dataset, name: str, values: Sequence[str]) -> NDArray[np.int64]:
+    """The numbers of the rows that have one of these values in a column."""
+    wanted = pa.array(values, pa.string())
+    there = [pc.is_in(column, wanted).to_numpy() for (column,) in _batches(rows, name)]
+    return np.flatnonzero(np.concatenate([np.zeros(0, bool), *there]))

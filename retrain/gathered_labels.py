@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from monitor.run_folder import write_aside
 from retrain.labelled import Labelled
 from retrain.splits import normalised, normalised_parts
 
-VERSION = 1
+VERSION = 2
 """Of how both are joined; raised whenever something else would come out."""
 _COLUMNS = ["text", "text_hash", "label", "file", "batch", "row", "id"]
 
@@ -72,20 +72,14 @@ def with_gathered(
     A new row joins the group that its query (or its text) has already. A label that is no class is left out, and told.
     """
     rows, unknown = _standing(gathered, reviewed, meaning)
-    table = pq.read_table(labelled.file)
-    keys, labels = (table.column(name).to_pylist() for name in ("key", "label"))
-    kept = [key not in reviewed.rejected for key in keys]
-    if not rows and not unknown and all(kept):
+    corrected, rejected = {row.key: row.label for row in rows}, reviewed.rejected
+    delivered = {key for key in labelled.column("key") if key in corrected or key in rejected}
+    if not rows and not unknown and not delivered & rejected:
         return labelled
-    corrected = {row.key: row.label for row in rows}
-    now = [corrected.get(key, label) for key, label in zip(keys, labels, strict=True)]
-    delivered = set(keys)
-    new = [row for row in rows if row.key not in delivered]
-    table = table.set_column(table.column_names.index("label"), "label", pa.array(now, pa.int64()))
-    joined = pa.concat_tables([table.filter(pa.array(kept)), _as_table(new, table)])
-    changed = sum(one != other for one, other in zip(now, labels, strict=True))
-    notes = tuple(_notes(len(new), changed, kept.count(False), unknown))
-    return _written(joined, labelled, notes, cache)
+    new = _as_table([row for row in rows if row.key not in delivered], labelled)
+    joined = _Joined(labelled, corrected, rejected, new)
+    notes = _notes(new.num_rows, joined.changed, joined.left_out, unknown)
+    return joined.written(cache, tuple(notes))
 
 
 def _standing(gathered: RetrainingSet, reviewed: Reviewed, meaning: Meaning) -> tuple[list[_Row], tuple[str, ...]]:
@@ -114,13 +108,9 @@ def _texts(text: str, meaning: Meaning) -> tuple[str, str | None] | None:
     return (first, rest) if first.strip() and rest.strip() else None
 
 
-def _as_table(rows: Sequence[_Row], like: pa.Table) -> pa.Table:
+def _as_table(rows: Sequence[_Row], labelled: Labelled) -> pa.Table:
     """Gathered rows with the columns of the delivered ones; what they cannot know is null."""
-    group_of: dict[str, str] = {}
-    subjects = like.column("alike" if like.column("pair").null_count else "text").to_pylist()
-    for subject, group in zip(subjects, like.column("group").to_pylist(), strict=True):
-        in_two = like.column("pair").null_count == 0
-        group_of.setdefault(normalised(subject) if in_two else subject, group)
+    like, group_of = pq.read_schema(labelled.file), _groups_of({row.subject for row in rows}, labelled)
     columns = {
         "text": [row.text for row in rows],
         "pair": [row.pair for row in rows],
@@ -133,9 +123,22 @@ def _as_table(rows: Sequence[_Row], like: pa.Table) -> pa.Table:
     }
     arrays = [
         pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(len(rows), field.type)
-        for field in like.schema
+        for field in like
     ]
-    return pa.Table.from_arrays(arrays, schema=like.schema)
+    return pa.Table.from_arrays(arrays, schema=like)
+
+
+def _groups_of(subjects: Set[str], labelled: Labelled) -> dict[str, str]:
+    """Query or text → the group of the delivered rows that share it."""
+    if not subjects:
+        return {}
+    in_two = next(iter(labelled.column("pair")), None) is not None
+    told = map(normalised, labelled.column("text")) if in_two else labelled.column("alike")
+    found: dict[str, str] = {}
+    for subject, group in zip(told, labelled.column("group"), strict=True):
+        if subject in subjects:
+            found.setdefault(subject, group)
+    return found
 
 
 def _notes(new: int, changed: int, rejected: int, unknown: Sequence[str]) -> Iterator[str]:
@@ -147,20 +150,62 @@ def _notes(new: int, changed: int, rejected: int, unknown: Sequence[str]) -> Ite
         yield f"labels that people gave are no class, and their rows are left out: {', '.join(map(repr, unknown[:5]))}"
 
 
-def _written(joined: pa.Table, labelled: Labelled, notes: tuple[str, ...], cache: Path) -> Labelled:
-    said = [VERSION, labelled.sha256, *(joined.column(name).to_pylist() for name in ("key", "label"))]
-    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
-    file = cache / "gathered" / f"{digest}.parquet"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if not file.exists():
-        with write_aside(file) as aside:
-            pq.write_table(joined, aside, compression="zstd")
-    counts = np.bincount(joined.column("label").to_numpy(), minlength=len(labelled.classes)).tolist()
-    return replace(
-        labelled,
-        file=file,
-        rows=joined.num_rows,
-        counts=tuple(counts),
-        sha256=digest,
-        notes=(*labelled.notes, *notes),
-    )
+@dataclass(frozen=True)
+class _Joined:
+    """Delivered rows with what people decided about them, and new ones behind them."""
+
+    labelled: Labelled
+    corrected: Mapping[str, int]
+    """Key → class."""
+    rejected: Set[str]
+    """Keys."""
+    new: pa.Table
+
+    @property
+    def changed(self) -> int:
+        """How many delivered rows have another class now."""
+        rows = zip(self.labelled.column("key"), self.labelled.column("label"), strict=True)
+        return sum(self.corrected.get(key, label) != label for key, label in rows)
+
+    @property
+    def left_out(self) -> int:
+        """How many delivered rows a person rejected."""
+        return sum(key in self.rejected for key in self.labelled.column("key"))
+
+    def written(self, cache: Path, notes: tuple[str, ...]) -> Labelled:
+        """The joined rows in a file, which is found by the hash of what they are."""
+        digest, counts = self._summed_up()
+        file = cache / "gathered" / f"{digest}.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            with (
+                write_aside(file) as aside,
+                pq.ParquetWriter(aside, self.new.schema, compression="zstd") as writer,
+            ):
+                for batch in self._batches(self.new.schema.names):
+                    writer.write_batch(batch)
+        return replace(
+            self.labelled,
+            file=file,
+            rows=sum(counts),
+            counts=tuple(counts),
+            sha256=digest,
+            notes=(*self.labelled.notes, *notes),
+        )
+
+    def _summed_up(self) -> tuple[str, list[int]]:
+        """A SHA-256 of which rows there are with which class, and how many of each class."""
+        digest = hashlib.sha256(f"{VERSION} {self.labelled.sha256}".encode())
+        counts = np.zeros(len(self.labelled.classes), np.int64)
+        for batch in self._batches(["key", "label"]):
+            digest.update(json.dumps(batch.to_pydict()).encode())
+            counts += np.bincount(batch.column("label").to_numpy(), minlength=len(counts))
+        return digest.hexdigest(), counts.tolist()
+
+    def _batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        for batch in self.labelled.batches(columns):
+            keys, labels = (batch.column(name).to_pylist() for name in ("key", "label"))
+            now = [self.corrected.get(key, label) for key, label in zip(keys, labels, strict=True)]
+            at, kept = batch.schema.get_field_index("label"), [key not in self.rejected for key in keys]
+            yield batch.set_column(at, batch.schema.field(at), pa.array(now, pa.int64())).filter(pa.array(kept))
+        yield from self.new.select(list(columns)).to_batches()

@@ -29,7 +29,7 @@ from retrain.heads import (
     load_head,
     save_head,
 )
-from retrain.labelled import Labelled
+from retrain.labelled import Labelled, Rows
 from retrain.pooled import load_pooled, save_pooled
 from retrain.results import ClassificationMeasures, HeadFigures, HeadMeasure, HeadMethod
 from retrain.tabular import Encoding, columns_at, encoding_of
@@ -54,7 +54,7 @@ class Headed:
     """Tokens that it reads at most."""
     compared: tuple[Compared, ...] = ()
     """All heads that there was a choice of; none for a model of the registry."""
-    _read: dict[tuple[str, tuple[int, ...]], Features] = field(default_factory=dict, repr=False, compare=False)
+    _read: dict[tuple[str, bytes], Features] = field(default_factory=dict, repr=False, compare=False)
     """The rows that were read last, so that every head sees them and the encoder reads them once."""
 
     @property
@@ -62,16 +62,16 @@ class Headed:
         """The columns of its answers."""
         return self.classifier.classes
 
-    def says(self, labelled: Labelled, at: Sequence[int]) -> Floats:
+    def says(self, labelled: Labelled, at: Rows) -> Floats:
         """(rows, classes) the probability of each class, for rows given by their numbers from 0.
 
         Raises ShopmonError where the rows lack a column that the head reads.
         """
         return self.head.probabilities(self.features(labelled, at))
 
-    def features(self, labelled: Labelled, at: Sequence[int]) -> Features:
+    def features(self, labelled: Labelled, at: Rows) -> Features:
         """What heads see of the rows."""
-        key = (labelled.sha256, tuple(at))
+        key = (labelled.sha256, np.asarray(at, np.int64).tobytes())
         if key not in self._read:
             self._read.clear()
             self._read[key] = features_at(self.classifier, labelled, at, self.longest)
@@ -83,7 +83,7 @@ class Headed:
         save_head(self.head, folder)
 
 
-def features_at(classifier: Classifier, labelled: Labelled, at: Sequence[int], longest: int) -> Features:
+def features_at(classifier: Classifier, labelled: Labelled, at: Rows, longest: int) -> Features:
     """Vectors of some rows' texts, and the columns beside them."""
     texts, _ = labelled.texts_at(at)
     return Features(embed(classifier, texts, longest), columns_at(labelled, at))
@@ -127,9 +127,7 @@ def known_rows(classifier: Classifier, material: Material, settings: ClassifierS
     longest = _longest(classifier, settings)
 
     def known(part: Part, places: Sequence[int]) -> Known:
-        at = [part.at[n] for n in places]
-        labels = np.asarray([part.labels[n] for n in places], np.int64)
-        return Known(features_at(classifier, material.labelled, at, longest), labels)
+        return Known(features_at(classifier, material.labelled, part.at[places], longest), part.labels[places])
 
     return known(material.train, some), known(material.validation, range(len(material.validation.at)))
 

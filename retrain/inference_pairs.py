@@ -48,7 +48,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 _NEEDED = ("premise", "hypothesis", "label")
 _WHOLE = "premise is not null and hypothesis is not null and said is not null"
 _MEMORY = "600MB"
-_AT_ONCE = 50_000
+_AT_ONCE = 10_000
 _SHOWN = 15
 
 

@@ -6,14 +6,16 @@ that memory does not grow with them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from expectations.errors import ShopmonError
 
@@ -37,6 +39,10 @@ SCHEMA = pa.schema(
 the number of its class, `group` what must stay on one side of a split, `key` the hash of the texts, `alike` that of
 both in normal form, `split` what the data says itself, and `file`, `batch` (the file's SHA-256) and `row` (from 1)
 where it stands. Further columns may follow."""
+Rows = Sequence[int] | NDArray[np.int64]
+"""Numbers of rows, from 0."""
+_AT_ONCE = 2_000
+"""Rows of which a column is in memory at a time."""
 _ENGLISH = ("us", "uk", "gb", "au", "ca", "ie", "nz", "en")
 
 
@@ -60,16 +66,43 @@ class Labelled:
     notes: tuple[str, ...] = ()
     """What people should know of it."""
 
-    def column(self, name: str) -> list[Any]:
-        """One column, whole."""
-        return list(pq.read_table(self.file, columns=[name]).column(name).to_pylist())
+    def column(self, name: str, rows: Rows | None = None) -> LabelledColumn:
+        """One column of all rows, or of some, whose numbers ascend."""
+        return LabelledColumn(self, name, None if rows is None else np.asarray(rows, np.int64))
 
-    def texts_at(self, rows: Sequence[int]) -> tuple[list[str], list[str] | None]:
+    def numbers(self, name: str) -> NDArray[np.int64]:
+        """(rows,) a column of numbers."""
+        return np.fromiter(self.column(name), np.int64, self.rows)
+
+    def rows_at(self, rows: Rows, columns: Sequence[str]) -> pa.Table:
+        """Some rows in the order in which they are asked for; the file is read through, and only they are kept."""
+        asked = np.asarray(rows, np.int64)
+        order = np.argsort(asked, kind="stable")
+        schema = pa.schema([pq.read_schema(self.file).field(name) for name in columns])
+        found = pa.Table.from_batches(self.batches(columns, asked[order]), schema)
+        return found.take(pa.array(np.argsort(order, kind="stable")))
+
+    def batches(self, columns: Sequence[str], rows: NDArray[np.int64] | None = None) -> Iterator[pa.RecordBatch]:
+        """Some columns of all rows, or of some, whose numbers ascend, as far as they fit in memory at a time."""
+        first = 0
+        with pq.ParquetFile(self.file) as file:
+            for batch in file.iter_batches(_AT_ONCE, columns=list(columns)):
+                if rows is None:
+                    yield batch
+                else:
+                    start, end = np.searchsorted(rows, [first, first + len(batch)])
+                    if end > start:
+                        yield batch.take(pa.array(rows[start:end] - first))
+                    if end == len(rows):
+                        return
+                first += len(batch)
+
+    def texts_at(self, rows: Rows) -> tuple[list[str], list[str] | None]:
         """The texts of some rows, given by their numbers from 0, and the others beside them; None where there are none.
 
         Either all rows have another text beside them or none has.
         """
-        found = pq.read_table(self.file, columns=["text", "pair"]).take(pa.array(rows, pa.int64()))
+        found = self.rows_at(rows, ["text", "pair"])
         pairs = found.column("pair")
         return found.column("text").to_pylist(), None if pairs.null_count == len(pairs) else pairs.to_pylist()
 
@@ -77,6 +110,26 @@ class Labelled:
     def foreign(self) -> tuple[str, ...]:
         """Locales whose language is not English, as far as their names tell."""
         return tuple(one for one in self.locales if one.lower().replace("_", "-").split("-")[0] not in _ENGLISH)
+
+
+@dataclass(frozen=True)
+class LabelledColumn(Collection[Any]):
+    """One column of labelled texts, read from disk anew each time it is gone through."""
+
+    labelled: Labelled
+    name: str
+    rows: NDArray[np.int64] | None = None
+    """Numbers of the rows, which ascend; None: all."""
+
+    def __len__(self) -> int:
+        return self.labelled.rows if self.rows is None else len(self.rows)
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self.labelled.batches([self.name], self.rows):
+            yield from batch.column(0).to_pylist()
+
+    def __contains__(self, value: object) -> bool:
+        return any(one == value for one in self)
 
 
 def class_of(

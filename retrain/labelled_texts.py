@@ -39,7 +39,7 @@ _GROUPS = {"products": "cluster"}
 """Kind → the role whose rows are one thing, and stay together where nothing else is named."""
 _MOST = 10_000
 """Classes; the largest taxonomies of shops have about 6,000."""
-_AT_ONCE = 50_000
+_AT_ONCE = 10_000
 _SHOWN = 15
 _PRICE = r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?|[0-9]+(\.[0-9]+)?"
 """What is left of a written price without its currency: 1,299.00 or 1299."""

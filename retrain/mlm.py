@@ -16,11 +16,13 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from expectations.errors import ShopmonError
@@ -33,6 +35,7 @@ from retrain.data import (
     Cutting,
     Gathered,
     by_rule,
+    counts,
     cut,
     gathered,
     in_roles,
@@ -41,6 +44,7 @@ from retrain.data import (
     of_texts,
     spelling,
     split,
+    values,
 )
 from retrain.evaluation import EvaluationSets, measure, prompt_sets
 from retrain.gate import judge, score
@@ -52,7 +56,18 @@ from retrain.metrics import FILE_NAME, Metrics, plain
 from retrain.model_card import model_card
 from retrain.objective import Learner
 from retrain.prompts import TEXT, asked, check_prompts, is_answer
-from retrain.recipe import effort, finished, first_line, keep_metrics, kept_model, promoted, tell, verdict, versions
+from retrain.recipe import (
+    cutting_told,
+    effort,
+    finished,
+    first_line,
+    keep_metrics,
+    kept_model,
+    promoted,
+    tell,
+    verdict,
+    versions,
+)
 from retrain.records import write
 from retrain.registry import Registry
 from retrain.results import (
@@ -221,7 +236,8 @@ def prepare(model: MaskedModel, asked_for: Asked, *, parts: Sequence[str] | None
     found = gathered(asked_for.retraining_set, asked_for.cache, parts=parts)
     general = general_text(settings.general_text, most=settings.training.general_rows)
     cutting = Cutting(tokenizer, min(settings.training.max_length, model.longest), words)
-    return _dealt(found, general, cutting, asked_for)
+    with processes.in_turn():
+        return _dealt(found, general, cutting, asked_for)
 
 
 def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: Asked) -> Material:
@@ -232,7 +248,7 @@ def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: A
     kept, left_out = _admitted(found, fates)
     answers = _is_gate(settings)
     project = tuple(text for text in asked_for.project_texts if not answers(text))
-    rows, held = split(cut(kept, cutting, cache), share)
+    rows, held = split(cut(kept, cutting, cache, progress=cutting_told(asked_for.progress)), share)
     own, own_held = split(cut(of_texts(project, "replay"), cutting, cache), share)
     prose, prose_held = split(cut(of_texts(general.passages, "replay"), cutting, cache), share)
     prompts = cut(_training_prompts(settings), cutting, cache, prompts=True)
@@ -251,8 +267,8 @@ def _dealt(found: Gathered, general: GeneralText, cutting: Cutting, asked_for: A
         padding=cutting.tokenizer.pad_token_id,
     )
     used = DataUsed(
-        rows={role: count for role, count in Counter(rows["role"]).items() if role in roles(settings.objective)},
-        held_out=dict(Counter(held["role"])),
+        rows={role: count for role, count in counts(rows, "role").items() if role in roles(settings.objective)},
+        held_out=dict(counts(held, "role")),
         general=len(prose),
         general_source=general.source,
         set_aside=left_out[SET_ASIDE],
@@ -272,17 +288,24 @@ def _is_gate(settings: MlmSettings) -> Callable[[str], bool]:
 
 def _admitted(found: Gathered, fates: Fates) -> tuple[Dataset, Counter[str]]:
     """The rows that may be learnt from or measured on, in the roles they play; and why others may not → how many."""
-    pairs = zip(found.rows["text"], found.rows["text_hash"], strict=True)
-    why = [fates.left_out(text, digest) for text, digest in pairs]
-    admitted = [at for at, reason in enumerate(why) if not reason]
-    return in_roles(found.rows, fates.reviewed.roles).select(admitted), Counter(filter(None, why))
+    why: Counter[str] = Counter()
+
+    def admitted() -> Iterator[bool]:
+        for text, digest in values(found.rows, "text", "text_hash"):
+            reason = fates.left_out(text, digest)
+            why[reason] += 1
+            yield not reason
+
+    at = np.flatnonzero(np.fromiter(admitted(), bool, len(found.rows)))
+    del why[""]
+    return in_roles(found.rows, fates.reviewed.roles).select(at), why
 
 
 def _relabelled(found: Gathered, fates: Fates) -> int:
     """How many of the rows that may be learnt from or measured on play another role than they were gathered in."""
     if not fates.reviewed.roles:
         return 0
-    rows = zip(found.rows["text"], found.rows["text_hash"], found.rows["role"], strict=True)
+    rows = values(found.rows, "text", "text_hash", "role")
     return sum(fates.role(digest, role) != role and not fates.left_out(text, digest) for text, digest, role in rows)
 
 
@@ -309,9 +332,9 @@ def _framed(rows: Dataset, settings: MlmSettings) -> Dataset:
     from datasets import concatenate_datasets
 
     negative, share = of_role(rows, "negative"), settings.training.held_out
-    pairs = zip(negative["text"], negative["text_hash"], strict=True)
-    texts = [(t, digest) for t, digest in pairs if len(t) <= _LONGEST_FRAMED and not is_held_out(digest, share)]
-    prompts, some = settings.prompts, texts[:_MOST_FRAMED]
+    pairs = values(negative, "text", "text_hash")
+    texts = ((t, digest) for t, digest in pairs if len(t) <= _LONGEST_FRAMED and not is_held_out(digest, share))
+    prompts, some = settings.prompts, list(islice(texts, _MOST_FRAMED))
     return concatenate_datasets(
         [
             of_texts(_set_into(prompts.neutral_frames, some), "negative", "neutral frames"),

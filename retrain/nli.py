@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from expectations.errors import ShopmonError
 from retrain.answering import Answering, Plain
@@ -26,7 +27,7 @@ from retrain.classifier_training import Asked, Recipe, train_classifier
 from retrain.inference_pairs import InferenceSettings, check_inference_named, read_inference
 from retrain.labelled import Labelled
 from retrain.results import ClassificationMeasures, TrainingResult
-from retrain.splits import Leaks
+from retrain.splits import Leaks, Places, places
 from retrain.zero_shot import sides
 
 TASK = "nli"
@@ -91,13 +92,13 @@ def _check(settings: NliSettings) -> None:
 def _read(settings: NliSettings, cache: Path) -> Labelled:
     """The pairs, once the further sets are known to be others: a set that was learnt from measures nothing."""
     labelled = read_inference(settings.pairs, cache, SECTION)
-    known = frozenset(labelled.column("alike"))
+    known = places(labelled.column("alike"))
     for name in settings.evaluate:
         further = read_inference(settings.further(name), cache, SECTION)
         unknown = _unknown(further, known)
-        if len(unknown) == further.rows or (unknown and settings.split.leaks is Leaks.DROP):
+        if len(unknown) == further.rows or (len(unknown) and settings.split.leaks is Leaks.DROP):
             continue
-        shared = next(at for at in range(further.rows) if at not in set(unknown))
+        shared = int(np.setdiff1d(np.arange(further.rows), unknown)[0])
         (premise,), pairs = further.texts_at([shared])
         raise ShopmonError(
             f"{further.rows - len(unknown):,} of the {further.rows:,} pairs of {name} stand among those that are "
@@ -107,23 +108,23 @@ def _read(settings: NliSettings, cache: Path) -> Labelled:
     return labelled
 
 
-def _unknown(further: Labelled, known: frozenset[str]) -> list[int]:
+def _unknown(further: Labelled, known: Places) -> NDArray[np.int64]:
     """The rows of a further set that do not stand among those that are learnt from, by number."""
-    return [at for at, digest in enumerate(further.column("alike")) if digest not in known]
+    return np.flatnonzero(~np.isin(places(further.column("alike")), known))
 
 
 def _tells(candidate: Answering, material: Material, settings: NliSettings, folder: Path) -> Mapping[str, Any]:
     """What the candidate is worth on each further set."""
     if not isinstance(candidate, Plain):
         raise AssertionError("nothing is built on a model of natural language inference")
-    known = frozenset(material.labelled.column("alike"))
+    known = places(material.labelled.column("alike"))
     return {"further": {name: _measured(candidate, settings.further(name), known) for name in settings.evaluate}}
 
 
-def _measured(candidate: Plain, pairs: InferenceSettings, known: frozenset[str]) -> ClassificationMeasures:
+def _measured(candidate: Plain, pairs: InferenceSettings, known: Places) -> ClassificationMeasures:
     further = read_inference(pairs, candidate.cache, SECTION)
     rows = _unknown(further, known)
-    labels = np.asarray(further.column("label"), np.int64)[rows]
+    labels = further.numbers("label")[rows]
     return classification_measures(Predicted(candidate.says(further, rows), labels, further.classes))
 
 

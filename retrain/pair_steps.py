@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,28 +18,34 @@ from torch import Tensor
 from retrain.data import spelling
 from retrain.labelled import Labelled
 from retrain.schedule import Stream, groups
+from retrain.token_files import Progress, TokenFiles, quiet
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 VERSION = 2
 """Of what is kept of a row's tokens; raised whenever it would come out differently."""
-_AT_ONCE = 1_000
 
 
-def cut_texts(labelled: Labelled, tokenizer: Any, longest: int, cache: Path) -> Dataset:
+def cut_texts(
+    labelled: Labelled,
+    tokenizer: Any,
+    longest: int,
+    cache: Path,
+    *,
+    progress: Progress = lambda done, of, left: None,
+) -> Dataset:
     """The rows as tokens: text, and behind a separator the other one; `longest` at most; in the order of `labelled`.
 
     Columns: `ids`, `types` (which of both a token belongs to, for models that read it), `label`, `length`. Names of
-    special tokens in a text are text. Kept in `cache`, mapped into memory, and found there by a second call.
+    special tokens in a text are text. Kept in `cache`, mapped into memory, and found there by a second call. `progress`
+    is told the rows that are cut, all rows, and the seconds that are left.
     """
     from datasets import Dataset, Features, List, Value
-    from datasets.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
-    logging.getLogger("datasets").setLevel(logging.ERROR)
-    names = ["text", "pair", "label"]
-    rows = Dataset.from_parquet(glob.escape(str(labelled.file)), columns=names, cache_dir=str(cache / "parquet"))
+    names, file = ["text", "pair", "label"], glob.escape(str(labelled.file))
+    with quiet():
+        rows = Dataset.from_parquet(file, columns=names, cache_dir=str(cache / "parquet"))
     typed = "token_type_ids" in tokenizer.model_input_names
 
     def cut(some: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
@@ -55,20 +60,12 @@ def cut_texts(labelled: Labelled, tokenizer: Any, longest: int, cache: Path) -> 
 
     numbers = {name: List(Value("int64")) for name in ("ids", "types")}
     features = Features({**numbers, "label": Value("int64"), "length": Value("int64")})
-    said = json.dumps([VERSION, labelled.sha256, spelling(tokenizer), longest, typed])
-    name = hashlib.sha256(said.encode()).hexdigest()
-    folder = cache / "tokens"
-    folder.mkdir(parents=True, exist_ok=True)
-    return rows.map(
-        cut,
-        batched=True,
-        batch_size=_AT_ONCE,
-        remove_columns=rows.column_names,
-        features=features,
-        cache_file_name=str(folder / f"{name}.arrow"),
-        new_fingerprint=name,
-        load_from_cache_file=True,
-    )
+    how = [VERSION, labelled.sha256, spelling(tokenizer), longest, typed]
+
+    def name(piece: Dataset, first: int) -> str:
+        return hashlib.sha256(json.dumps([*how, first, len(piece)]).encode()).hexdigest()
+
+    return TokenFiles(cache, features, progress).cut(rows, cut, name)
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class PairSteps(torch.utils.data.Dataset[Any]):
     def __init__(self, rows: Dataset, settings: PairStepSettings, *, steps: int, first: int = 0) -> None:
         """`rows` are those to learn from; `first` is the step to begin with."""
         self._settings, self._steps, self._first = settings, steps, first
-        lengths = np.asarray(rows["length"][:], np.int64)
+        lengths = np.asarray(rows.with_format("numpy")["length"][:], np.int64)
         self._rows = rows
         self._stream = Stream("pairs", lengths, settings.batch_size, settings.seed)
 

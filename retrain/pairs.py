@@ -36,7 +36,7 @@ ATTRIBUTES = ("title", "description", "bullet_point", "brand", "color")
 """What the Shopping Queries Dataset tells of a product, in the order in which LiYuan's recipe joins it."""
 _WRITTEN = {"exact": "E", "substitute": "S", "complement": "C", "irrelevant": "I"}
 """How the classes of the Shopping Queries Dataset are written out."""
-_AT_ONCE = 50_000
+_AT_ONCE = 10_000
 _SHOWN = 5
 
 

@@ -47,6 +47,20 @@ def together() -> None:
 
 
 @contextmanager
+def in_turn() -> Iterator[None]:
+    """The first process goes first, then the first of each other machine, then all others.
+
+    So what is kept in a folder is made once where the machines share it, and once on each machine where they do not.
+    """
+    place = 0 if is_first() else 1 if os.environ.get("LOCAL_RANK", "0") == "0" else 2
+    for _ in range(place):
+        together()
+    yield
+    for _ in range(2 - place):
+        together()
+
+
+@contextmanager
 def failing_together() -> Iterator[None]:
     """What ends one process ends all of them, and one alone tells why: the others end with code 2 and say nothing.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from retrain.checkpoints import Checkpoint
 from retrain.metrics import FILE_NAME, Metrics
 from retrain.records import from_document
 from retrain.registry import Registered, Registry
-from retrain.results import Gate, TrainingResult
+from retrain.results import Gate, TrainingProgress, TrainingResult
+from retrain.token_files import Progress
 from retrain.training import Fitted, Told
 from retrain.work import Work
 
@@ -24,6 +25,15 @@ _VERSIONS = ("shopmon", "torch", "transformers", "tokenizers", "datasets", "acce
 def versions(*more: str) -> dict[str, str]:
     """Package → version, of those that a training stands on."""
     return {name: version(name) for name in (*_VERSIONS, *more)}
+
+
+def cutting_told(progress: Callable[[TrainingProgress], None]) -> Progress:
+    """What tells how far the cutting of rows into tokens is."""
+
+    def told(done: int, of: int, left: float) -> None:
+        progress(TrainingProgress("cutting rows into tokens", done, of, seconds_left=left, unit="row"))
+
+    return told
 
 
 def kept_model(registry: Registry, task: str, model_id: str) -> Registered | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -69,6 +69,7 @@ class Stream:
     each: int
     """Rows in a step."""
     seed: int
+    _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
     def rows(self, step: int) -> NDArray[np.int64]:
         """The rows of a step (from 0): (each,) indices."""
@@ -83,9 +84,13 @@ class Stream:
         return self is other
 
     def shuffled(self, epoch: int) -> NDArray[np.int64]:
-        """The order of one pass over the rows."""
-        order: NDArray[np.int64] = generator("order", self.seed, self.name, epoch).permutation(len(self.lengths))
-        return order
+        """The order of one pass over the rows; that of two passes is kept, of which a window is a small part."""
+        if epoch not in self._orders:
+            for other in [one for one in self._orders if abs(one - epoch) != 1]:
+                del self._orders[other]
+            order = generator("order", self.seed, self.name, epoch).permutation(len(self.lengths))
+            self._orders[epoch] = order
+        return self._orders[epoch]
 
 
 @lru_cache(maxsize=256)
@@ -94,8 +99,12 @@ def _window(stream: Stream, number: int) -> NDArray[np.int64]:
     size = WINDOW * stream.each
     first, total = number * size, len(stream.lengths)
     epochs = range(first // total, (first + size - 1) // total + 1)
-    passes = np.concatenate([stream.shuffled(epoch) for epoch in epochs])
-    drawn = passes[first - epochs[0] * total :][:size]
+    drawn = np.concatenate(
+        [
+            stream.shuffled(epoch)[max(first - epoch * total, 0) : max(first + size - epoch * total, 0)]
+            for epoch in epochs
+        ]
+    )
     by_length = drawn[np.argsort(stream.lengths[drawn], kind="stable")].reshape(WINDOW, stream.each)
     mixed: NDArray[np.int64] = by_length[generator("window", stream.seed, stream.name, number).permutation(WINDOW)]
     return mixed

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from expectations.errors import ShopmonError
 
 Sides = NDArray[np.int8]
 """(rows,) of `Side`."""
+Places = NDArray[np.uint64]
+"""(rows,) of `places`."""
 
 
 class How(StrEnum):
@@ -79,13 +83,22 @@ class SplitSettings:
         return (1 - self.validation - self.held_out, self.validation, self.held_out)
 
 
+def places(texts: Iterable[str], seed: int = 0) -> Places:
+    """(rows,) where each text stands among all others: 64 bits of its hash, which follow from nothing but the seed.
+
+    They stand for the texts, which need not be in memory: equal ones stand at one place, and of ten million different
+    ones any two do with a chance of three in a million.
+    """
+    return np.fromiter((_position(seed, text) for text in texts), np.uint64)
+
+
 def deal(
-    labels: Sequence[int],
-    groups: Sequence[str],
-    texts: Sequence[str],
+    labels: Sequence[int] | NDArray[np.int64],
+    groups: Collection[str],
+    texts: Collection[str],
     settings: SplitSettings,
     *,
-    published: Sequence[str | None] | None = None,
+    published: Collection[str | None] | None = None,
 ) -> Sides:
     """Say for each row which side it is on; no rows, no sides.
 
@@ -103,26 +116,25 @@ def deal(
         raise ValueError(f"{len(labels)} labels, {len(groups)} groups and {len(texts)} texts are not one column each")
     if not len(labels):
         return np.zeros(0, np.int8)
+    there = np.asarray(labels, np.int64)
     if settings.how is How.PUBLISHED:
-        return _as_published(labels, groups, published, settings)
-    if settings.how is How.HASH:
-        sides = _by_hash(groups, settings)
-    elif settings.how is How.STRATIFIED:
-        sides = _stratified(labels, texts, settings)
+        return _as_published(there, groups, published, settings)
+    if settings.how is How.STRATIFIED:
+        sides = _stratified(there, places(texts, settings.seed), settings)
+    elif settings.how is How.HASH:
+        sides = _by_hash(places(groups, settings.seed), settings)
     else:
-        sides = _grouped(labels, groups, settings.shares, settings.seed)
-    _check_sides(sides, settings, len(set(groups)))
+        sides = _grouped(there, places(groups, settings.seed), settings.shares)
+    _check_sides(sides, settings, groups)
     return sides
 
 
 def _position(seed: int, text: str) -> int:
-    """Where a text stands among all others: 64 bits of its hash, which follow from nothing else but the seed."""
     return int.from_bytes(hashlib.sha256(f"{seed}\0{text}".encode(errors="surrogatepass")).digest()[:8], "big")
 
 
-def _by_hash(groups: Sequence[str], settings: SplitSettings) -> Sides:
-    place = {group: _position(settings.seed, group) / 2**64 for group in set(groups)}
-    at = np.array([place[group] for group in groups])
+def _by_hash(groups: Places, settings: SplitSettings) -> Sides:
+    at = groups / 2**64
     _, validation, held_out = settings.shares
     sides = np.full(len(groups), Side.TRAIN, np.int8)
     sides[at < held_out + validation] = Side.VALIDATION
@@ -130,14 +142,12 @@ def _by_hash(groups: Sequence[str], settings: SplitSettings) -> Sides:
     return sides
 
 
-def _stratified(labels: Sequence[int], texts: Sequence[str], settings: SplitSettings) -> Sides:
+def _stratified(labels: NDArray[np.int64], texts: Places, settings: SplitSettings) -> Sides:
     """Each label's rows in the order of their hashes, cut where its shares end: to a row exactly."""
-    there = np.asarray(labels)
-    place = np.array([_position(settings.seed, text) for text in texts], np.uint64)
-    sides = np.full(len(there), Side.TRAIN, np.int8)
-    for label in np.unique(there):
-        rows = np.flatnonzero(there == label)
-        ordered = rows[np.argsort(place[rows], kind="stable")]
+    sides = np.full(len(labels), Side.TRAIN, np.int8)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        ordered = rows[np.argsort(texts[rows], kind="stable")]
         held = round(settings.held_out * len(ordered))
         validation = round(settings.validation * len(ordered))
         sides[ordered[:held]] = Side.HELD_OUT
@@ -145,23 +155,22 @@ def _stratified(labels: Sequence[int], texts: Sequence[str], settings: SplitSett
     return sides
 
 
-def _grouped(labels: Sequence[int], groups: Sequence[str], shares: Sequence[float], seed: int) -> Sides:
+def _grouped(labels: NDArray[np.int64], groups: Places, shares: Sequence[float]) -> Sides:
     """Deal whole groups, the largest first: to a side that has room left, where the labels miss their shares least.
 
     A side is given no group once it has its share, so none has more than its share by a whole group. What is to be
     least is Pearson's chi-squared of labels by side.
     """
-    names, of_row = np.unique(np.asarray(groups, dtype=object), return_inverse=True)
-    _, of_label = np.unique(np.asarray(labels), return_inverse=True)
-    counts = np.zeros((len(names), int(of_label.max()) + 1))
+    different, of_row = np.unique(groups, return_inverse=True)
+    _, of_label = np.unique(labels, return_inverse=True)
+    counts = np.zeros((len(different), int(of_label.max()) + 1))
     np.add.at(counts, (of_row, of_label), 1)
     sizes = counts.sum(1)
     wanted = np.outer(shares, counts.sum(0))
-    places = np.array([_position(seed, str(name)) for name in names], np.uint64)
-    chosen = np.zeros(len(names), np.int8)
+    chosen = np.zeros(len(different), np.int8)
     have, room = np.zeros_like(wanted), np.asarray(shares) * sizes.sum()
     weights = 1 / np.maximum(wanted, 1e-9)
-    for group in np.lexsort((places, -sizes)):
+    for group in np.lexsort((different, -sizes)):
         more = counts[group]
         cost = ((2 * (have - wanted) + more) * more * weights).sum(1)
         cost[room <= 1e-9] = np.inf
@@ -186,26 +195,29 @@ _PUBLISHED: Mapping[str, Side] = {
 
 
 def _as_published(
-    labels: Sequence[int], groups: Sequence[str], published: Sequence[str | None] | None, settings: SplitSettings
+    labels: NDArray[np.int64],
+    groups: Collection[str],
+    published: Collection[str | None] | None,
+    settings: SplitSettings,
 ) -> Sides:
     """What the data's column says; where it names no validation, a share of the training rows, grouped."""
-    if published is None or not any(published):
+    written = Counter(map(_said, published or ()))
+    if published is None or not any(written):
         raise ShopmonError(
             "the split is to be the published one, and the data has no column 'split'",
             advice="Add one that says train or test for each row, or choose another: --split grouped.",
         )
-    said = [(written or "").strip().lower() for written in published]
-    if unknown := sorted(set(said) - set(_PUBLISHED)):
+    if unknown := sorted(set(written) - set(_PUBLISHED)):
         raise ShopmonError(
-            f"the column 'split' says {unknown[0]!r} in {said.count(unknown[0]):,} rows",
+            f"the column 'split' says {unknown[0]!r} in {written[unknown[0]]:,} rows",
             advice=f"It may say {', '.join(_PUBLISHED)}; or choose another split: --split grouped.",
         )
-    sides = np.array([_PUBLISHED[one] for one in said], np.int8)
-    train = np.flatnonzero(sides == Side.TRAIN).tolist()
-    if settings.validation and not (sides == Side.VALIDATION).any() and train:
+    sides = np.fromiter((_PUBLISHED[_said(one)] for one in published), np.int8)
+    train = np.flatnonzero(sides == Side.TRAIN)
+    if settings.validation and not (sides == Side.VALIDATION).any() and len(train):
         shares = (1 - settings.validation, settings.validation)
-        dealt = _grouped([labels[at] for at in train], [groups[at] for at in train], shares, settings.seed)
-        sides[np.asarray(train)[dealt == 1]] = Side.VALIDATION
+        dealt = _grouped(labels[train], places(groups, settings.seed)[train], shares)
+        sides[train[dealt == 1]] = Side.VALIDATION
     for side, name in ((Side.TRAIN, "train"), (Side.HELD_OUT, "test")):
         if not (sides == side).any():
             raise ShopmonError(
@@ -214,18 +226,22 @@ def _as_published(
     return sides
 
 
-def _check_sides(sides: Sides, settings: SplitSettings, groups: int) -> None:
+def _said(written: str | None) -> str:
+    return (written or "").strip().lower()
+
+
+def _check_sides(sides: Sides, settings: SplitSettings, groups: Collection[str]) -> None:
     names = ("training", "validation", "held-out")
     for side, (name, share) in enumerate(zip(names, settings.shares, strict=True)):
         if share and not (sides == side).any():
             raise ShopmonError(
-                f"no {name} rows are left: {len(sides):,} rows in {groups:,} groups cannot be dealt so that "
+                f"no {name} rows are left: {len(sides):,} rows in {len(set(groups)):,} groups cannot be dealt so that "
                 f"{share:.0%} of them are",
                 advice="Give more data, or a larger share: validation and held_out, as in [retrain.relevance].",
             )
 
 
-def whole_groups(groups: Sequence[str], most: int, seed: int = 0) -> list[int]:
+def whole_groups(groups: Collection[str], most: int, seed: int = 0) -> list[int]:
     """Rows (numbers from 0, in their order) of so many whole groups as have `most` rows together at most, but of one.
 
     Which groups follows from their hashes: an even sample, the same in any order.
@@ -235,16 +251,15 @@ def whole_groups(groups: Sequence[str], most: int, seed: int = 0) -> list[int]:
     """
     if len(groups) <= most:
         return list(range(len(groups)))
-    sizes: dict[str, int] = {}
-    for group in groups:
-        sizes[group] = sizes.get(group, 0) + 1
-    taken: set[str] = set()
+    of_row = places(groups, seed)
+    different, sizes = np.unique(of_row, return_counts=True)
+    taken: list[int] = []
     rows = 0
-    for group in sorted(sizes, key=lambda one: _position(seed, one)):
-        if not taken or rows + sizes[group] <= most:
-            taken.add(group)
-            rows += sizes[group]
-    return [at for at, group in enumerate(groups) if group in taken]
+    for group, size in enumerate(sizes.tolist()):
+        if not taken or rows + size <= most:
+            taken.append(group)
+            rows += size
+    return [int(at) for at in np.flatnonzero(np.isin(of_row, different[taken]))]
 
 
 # --- leaks ------------------------------------------------------------------------------------------------------------
@@ -308,7 +323,7 @@ def normalised_parts(text: str) -> str:
 
 
 def leakage(
-    sides: Sides, texts: Sequence[str], groups: Sequence[str] | None = None, *, alike: Sequence[str] | None = None
+    sides: Sides, texts: Collection[str], groups: Collection[str] | None = None, *, alike: Collection[str] | None = None
 ) -> Leakage:
     """Look for texts, and groups, on two sides; rows that are left out are on none.
 
@@ -317,16 +332,16 @@ def leakage(
     >>> leakage(np.array([0, 2, 2], np.int8), ["A lamp", "a lamp.", "a lamp"]).normalised
     2
     """
-    exact = _on_earlier(sides, texts)
-    same = _on_earlier(sides, [normalised_parts(text) for text in texts] if alike is None else alike)
+    exact = _on_earlier(sides, places(texts))
+    same = _on_earlier(sides, _alike(texts, alike))
     kept = sides > Side.TRAIN
     first = next(iter(np.flatnonzero(exact | same).tolist()), None)
     return Leakage(
         exact=int(exact.sum()),
         normalised=int((same & ~exact).sum()),
-        groups=_torn(sides, groups) if groups is not None else 0,
+        groups=_torn(sides, places(groups)) if groups is not None else 0,
         rows=int(kept.sum()),
-        example="" if first is None else texts[first],
+        example="" if first is None else next(islice(texts, first, None)),
         row=first,
     )
 
@@ -341,34 +356,41 @@ def refuse_leaks(found: Leakage) -> None:
         )
 
 
-def without_leaks(sides: Sides, texts: Sequence[str], *, alike: Sequence[str] | None = None) -> Sides:
+def without_leaks(sides: Sides, texts: Collection[str], *, alike: Collection[str] | None = None) -> Sides:
     """The same sides, with rows left out that a later side holds as well: what measures stays whole.
 
     >>> without_leaks(np.array([0, 0, 2], np.int8), ["A lamp", "a bed", "a lamp"]).tolist()
     [-1, 0, 2]
     """
-    alike = [normalised_parts(text) for text in texts] if alike is None else alike
-    last: dict[str, int] = {}
-    for text, side in zip(alike, sides.tolist(), strict=True):
-        last[text] = max(last.get(text, -1), side)
-    return np.array(
-        [Side.LEFT_OUT if side < last[text] else side for text, side in zip(alike, sides.tolist(), strict=True)],
-        np.int8,
-    )
+    different, of_row = np.unique(_alike(texts, alike), return_inverse=True)
+    last = np.full(len(different), Side.LEFT_OUT, np.int8)
+    np.maximum.at(last, of_row, sides)
+    left: Sides = np.where(sides < last[of_row], np.int8(Side.LEFT_OUT), sides)
+    return left
 
 
-def _on_earlier(sides: Sides, texts: Sequence[str]) -> NDArray[np.bool_]:
+def _alike(texts: Collection[str], alike: Collection[str] | None) -> Places:
+    """Places of the texts in normal form."""
+    return places(map(normalised_parts, texts) if alike is None else alike)
+
+
+def _on_earlier(sides: Sides, texts: Places) -> NDArray[np.bool_]:
     """(rows,) whether a row's text stands on a side before its own."""
-    first: dict[str, int] = {}
-    for text, side in zip(texts, sides.tolist(), strict=True):
-        if side >= 0:
-            first[text] = min(first.get(text, side), side)
-    return np.array([side >= 0 and first[text] < side for text, side in zip(texts, sides.tolist(), strict=True)], bool)
+    first, _, of_row = _sides_of(sides, texts)
+    found: NDArray[np.bool_] = (sides > Side.LEFT_OUT) & (first[of_row] < sides)
+    return found
 
 
-def _torn(sides: Sides, groups: Sequence[str]) -> int:
-    seen: dict[str, set[int]] = {}
-    for group, side in zip(groups, sides.tolist(), strict=True):
-        if side >= 0:
-            seen.setdefault(group, set()).add(side)
-    return sum(len(found) > 1 for found in seen.values())
+def _torn(sides: Sides, groups: Places) -> int:
+    first, last, _ = _sides_of(sides, groups)
+    return int((first < last).sum())
+
+
+def _sides_of(sides: Sides, texts: Places) -> tuple[Sides, Sides, NDArray[np.int64]]:
+    """The first and the last side that each different text is on, rows left out not counted; and each row's text."""
+    different, of_row = np.unique(texts, return_inverse=True)
+    first, last = (np.full(len(different), side, np.int8) for side in (max(Side), Side.LEFT_OUT))
+    kept = sides > Side.LEFT_OUT
+    np.minimum.at(first, of_row[kept], sides[kept])
+    np.maximum.at(last, of_row[kept], sides[kept])
+    return first, last, of_row

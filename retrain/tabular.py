@@ -12,12 +12,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from expectations.errors import ShopmonError
 from retrain.classification_measures import Floats
-from retrain.labelled import Labelled
+from retrain.labelled import Labelled, Rows
 from retrain.labelled_texts import CATEGORIES, NUMBERS
 
 LEAST = 5
@@ -42,12 +41,12 @@ class Columns:
         return bool(self.numbers or self.categories)
 
 
-def columns_at(labelled: Labelled, rows: Sequence[int]) -> Columns:
+def columns_at(labelled: Labelled, rows: Rows) -> Columns:
     """The columns beside some rows, given by their numbers from 0: those that `labelled_texts` brought along."""
     names = [name for name in pq.read_schema(labelled.file).names if name.startswith((NUMBERS, CATEGORIES))]
     if not names:
         return Columns(len(rows))
-    table = pq.read_table(labelled.file, columns=names).take(pa.array(rows, pa.int64()))
+    table = labelled.rows_at(rows, names)
     numbers = {
         name.removeprefix(NUMBERS): np.array(
             [np.nan if value is None else value for value in table.column(name).to_pylist()], np.float64

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -166,7 +165,7 @@ def test_the_model_in_the_registry_says_what_was_measured(whole, settings, room)
     assert said.sum(1) == pytest.approx(1.0)
     rows = Registry(room / "models").lineage(whole.model_id).to_pylist()
     held = [at for at, row in enumerate(rows) if row["use"] == "held out"]
-    right = (said[held].argmax(1) == np.asarray(labelled.column("label"))[held]).mean()
+    right = (said[held].argmax(1) == labelled.numbers("label")[held]).mean()
     assert right == whole.measures[Role.CANDIDATE].classification.accuracy
     assert kept.classes == CLASSES
 

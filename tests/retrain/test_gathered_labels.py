@@ -69,7 +69,7 @@ def test_an_accepted_row_joins_the_group_of_its_query(delivered, tmp_path):
     there = gathered(tmp_path, ("Red  lamp\na green lamp", "substitute"), ("oak table\na table", "E"))
     found = with_gathered(delivered, there, accepted("Red  lamp\na green lamp"), MEANING, tmp_path)
     assert rows_of(found) == [*PAIRS, ("Red  lamp", "a green lamp", "S")]
-    groups = found.column("group")
+    groups = list(found.column("group"))
     assert groups[-1] == groups[0]
     assert (found.rows, found.counts) == (6, (2, 2, 1, 1))
     assert found.sha256 != delivered.sha256
