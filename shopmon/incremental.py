@@ -12,28 +12,24 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from expectations.errors import BatchError, ProjectError, ShopmonError, SuiteError
-from monitor.results import DriftStatus, WindowDrift, WindowsSection
+from monitor.results import DriftStatus, WindowsSection
 from shopmon import __version__
 from shopmon.checking import attempt, keep_out_of_git
+from shopmon.comparing_windows import AGAIN, compare_windows
 from shopmon.new_files import NewFiles, NewStatus, Unit
 from shopmon.outcome import CheckResult, Failure
 from shopmon.project import Project
 from shopmon.references import reference_for
 from shopmon.request import Request
-from shopmon.rooms import drift_settings
 from shopmon.telemetry import switch_off
-from shopmon.windowing import NO_REFERENCE, bins_of_shares, numbered
+from shopmon.windowing import bins_of_shares
 
 if TYPE_CHECKING:
     from expectations.file_listing import Listed
     from monitor.checked_files import Changes, CheckedFile, CheckedFiles, Share
-    from monitor.reference import Reference
-    from monitor.window_store import Kept, WindowStore
-    from monitor.windows import Windows
 
 MOST_FILES = 1_000
 """Files of one batch: each of them is a source in the record of its run."""
-AGAIN = "check them anew with --again"
 
 
 def check_new(
@@ -233,80 +229,28 @@ class _Checking:
         reference = reference_for(self.project, kind)
         return bins_of(reference.profile) if reference else None
 
-    # --- windows ----------------------------------------------------------------------------------------------------
-
     def _windows_or_error(self, known: CheckedFiles) -> dict[str, WindowsSection]:
         """The files were checked all the same, and that must be told whatever is wrong with kept windows."""
         try:
-            return self._windows(known)
+            return compare_windows(
+                self.project, list(known.files.values()), self.length, self.results, progress=self.request.progress
+            )
         except ShopmonError as error:
             self.error = Failure.of(error)
             return {}
-
-    def _windows(self, known: CheckedFiles) -> dict[str, WindowsSection]:
-        """Compare every window whose rows are not those that were compared last, by kind; and sweep."""
-        from monitor.window_store import WindowStore, kept
-
-        held = kept(list(known.files.values()))
-        found = {}
-        if self.length:
-            kinds = {one.kind for one in held if one.length == self.length} | {
-                str(r.kind) for r in self.results if r.kind
-            }
-            for kind in sorted(kinds):
-                found[kind] = self._of_kind(kind, [k for k in held if (k.kind, k.length) == (kind, self.length)])
-        WindowStore(self.project.windows).sweep(held)
-        return found
-
-    def _of_kind(self, kind: str, held: Sequence[Kept]) -> WindowsSection:
-        from monitor.window_drift import together
-        from monitor.window_store import WindowStore, reference_digest
-
-        reference = reference_for(self.project, kind)
-        length = self.length or ""
-        if reference is None:
-            return WindowsSection(reason=NO_REFERENCE, length=length)
-        store, digest = WindowStore(self.project.windows), reference_digest(reference)
-        others = [one for one in held if not _is_analysed(store, one, digest)]
-        compared = [
-            self._compare(one, reference, numbered(self.request.progress, number, len(others)))
-            for number, one in enumerate(others, start=1)
-        ]
-        told = [r.windows for r in self.results if r.kind == kind]
-        section = together(length, compared, reference)
-        if not compared:
-            section = replace(section, reason="no window has other rows than were compared before")
-        undated, future, late = (sum(getattr(t, name) for t in told) for name in ("undated", "future", "late"))
-        return replace(section, undated=undated, future=future, late=late)
-
-    def _compare(self, one: Kept, reference: Reference, progress: Callable[[str], None]) -> WindowDrift:
-        from monitor.window_drift import window_drift
-        from monitor.window_store import WindowStore, bins_of
-        from monitor.windows import Windows
-
-        windows, store = Windows(one.length), WindowStore(self.project.windows)
-        if one.bins != (bins_of(reference.profile),):
-            return _not_compared(
-                windows, one, f"the reference was set anew since some of its files were checked: {AGAIN}"
-            )
-        try:
-            parts = list(store.profiles(one))
-        except ShopmonError as error:  # the others are compared all the same
-            reason = f"{error.problem.rstrip('.')}. {error.advice}"
-            return _not_compared(windows, one, reason)
-        settings = drift_settings(self.project, ())
-        found, now = window_drift(windows, one.window, parts, reference, settings, files=one.files, progress=progress)
-        store.analyse(one, found, now, reference)
-        return found
 
     # --- what is told -----------------------------------------------------------------------------------------------
 
     def _notes(self, changes: Changes, known: CheckedFiles, forget_gone: bool) -> Iterator[str]:
         same = [known.files[key] for key in changes.same]
-        other = [one for one in same if one.asked != _asked(self.request, self.project, one.kind)]
-        if other:
+        kinds = {one.kind for one in same}
+        asked = {kind: _asked(self.request, self.project, kind) for kind in kinds}
+        if other := [one for one in same if one.asked != asked[one.kind]]:
             yield f"{_files(len(other))} checked by other rules or columns than those of now: {AGAIN}"
-        if self.length and (left_out := [one for one in same if self._in_other_windows(one)]):
+        bins = {kind: self._bins(kind) for kind in kinds} if self.length else {}
+        if left_out := [
+            one for one in same if bins.get(one.kind) and (one.window, one.bins) != (self.length, bins[one.kind])
+        ]:
             yield (
                 f"{_files(len(left_out))} in no window of {self.length} that the reference of now could be "
                 f"compared with: {AGAIN}"
@@ -317,10 +261,6 @@ class _Checking:
             yield f"{_files(len(changes.gone))} gone since they were checked: {names}; {stay}"
         for before, now in changes.moved:
             yield f"{before} has moved to {now}"
-
-    def _in_other_windows(self, one: CheckedFile) -> bool:
-        bins = self._bins(one.kind)
-        return bins is not None and (one.window, one.bins) != (self.length, bins)
 
     def _found(self, changes: Changes, windows: Mapping[str, WindowsSection]) -> NewFiles:
         left = len(changes.to_check) - sum(len(unit.files) for unit in self.units if not unit.earlier)
@@ -341,20 +281,6 @@ class _Checking:
             notes=(*self.notes, *stopped),
             error=self.error,
         )
-
-
-def _is_analysed(store: WindowStore, one: Kept, reference: str) -> bool:
-    """Whether a window was compared with this reference, with all its rows."""
-    try:
-        before = store.analysed(one)
-    except ShopmonError:  # damaged: it is made anew
-        return False
-    return before is not None and (before.shares, before.reference) == (one.shares, reference)
-
-
-def _not_compared(windows: Windows, one: Kept, reason: str) -> WindowDrift:
-    start, end = windows.name(one.window), windows.name(one.window + 1)
-    return WindowDrift(start, end, one.rows, one.files, DriftStatus.NOT_EXAMINED, reason)
 
 
 def units(files: Iterable[Listed], most_bytes: int) -> Iterator[list[Listed]]:
