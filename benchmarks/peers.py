@@ -277,6 +277,7 @@ def rounds(table: Table, ready: Mapping[str, Path], folder: Path, repeats: int) 
                 print(f"  {failed[name]}", file=sys.stderr, flush=True)
             else:
                 runs.setdefault(name, {})[number] = run
+                print(f"  {run.seconds:.2f} s, {run.cpu:.2f} s of CPU", file=sys.stderr, flush=True)
     return runs, failed
 
 
