@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import torch
 
+from retrain import processes
 from retrain.loading import load_masked_lm
 from retrain.masking import Alphabet
 from retrain.mlm import prepare
@@ -220,3 +221,19 @@ def test_torchrun_trains_and_resumes(trainings: Any, tiny: ModuleType, room: Pat
     assert ended.said["processes"] == 2
     assert ended.said["resumed_from"] == 6
     assert list(train_lines(ended)) == list(range(1, 13))
+
+
+# Several machines
+
+
+@pytest.mark.parametrize(("numbers", "place"), [((0, 0), 0), ((2, 0), 1), ((1, 1), 2)])
+def test_processes_go_in_turn(numbers: tuple[int, int], place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of all, then the first of each machine, then the others; each waits for the same two moments."""
+    rank, local = numbers
+    monkeypatch.setenv("RANK", str(rank))
+    monkeypatch.setenv("LOCAL_RANK", str(local))
+    waits: list[str] = []
+    monkeypatch.setattr(processes, "together", lambda: waits.append("wait"))
+    with processes.in_turn():
+        assert len(waits) == place
+    assert len(waits) == 2
