@@ -1,9 +1,9 @@
 """What does a check on Spark cost: core seconds, shuffled bytes, memory of the driver; and what would a cluster need?
 
-    python benchmarks/spark.py --folder /data/spark --rows 250000,1000000 --cores 2
-    python benchmarks/spark.py --folder /data/spark --rows 1000000 --only-rules
+    python benchmarks/spark.py --folder /data/spark --rows 100000,400000 --cores 2
+    python benchmarks/spark.py --folder /data/spark --rows 400000 --only-rules
 
-The folder gets a shop with a reference of 20,000 reviews and files of 250,000 reviews each, as many as the largest size
+The folder gets a shop with a reference of 20,000 reviews and files of 100,000 reviews each, as many as the largest size
 asks for; what is there already is used again. Each size is a whole `shopmon check --engine spark`, `local[cores]`, in
 a process of its own: the driver, its Java, and the Python workers of the executors. Core seconds are those of all
 of them, as the system says, so that other programs on the machine do not count. Shuffled bytes and tasks are read from
@@ -32,7 +32,7 @@ from typing import Any
 import psutil
 import pyarrow.parquet as pq
 
-A_FILE, A_GROUP = 250_000, 125_000
+A_FILE, A_GROUP = 100_000, 50_000
 """Rows of a file, and of a row group."""
 REFERENCE_ROWS = 20_000
 EXTRAPOLATED = (1_000_000_000, 100_000_000_000)
@@ -85,9 +85,12 @@ def shop(folder: Path) -> Path:
     project = folder / "shop"
     if not (project / "shopmon.toml").exists():
         project.mkdir(parents=True, exist_ok=True)
-        pq.write_table(sample_data.reviews(REFERENCE_ROWS, seed=1), folder / "reference.parquet")
-        set_reference(folder / "reference.parquet", project=project)
         (project / "shopmon.toml").write_text("[drift]\nevidently = false\n", encoding="utf-8")
+    if not (folder / "reference.parquet").exists():
+        made = folder / "reference.aside.parquet"
+        pq.write_table(sample_data.reviews(REFERENCE_ROWS, seed=1), made)
+        set_reference(made, project=project)
+        made.rename(folder / "reference.parquet")
     return project
 
 
@@ -189,7 +192,7 @@ def main() -> None:
     """Measure each size, and tell what comes out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--rows", default="250000,1000000")
+    parser.add_argument("--rows", default="100000,400000")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--only-rules", action="store_true")
     asked = parser.parse_args()

@@ -1,6 +1,6 @@
 """Who should count fifteen rules on Spark: our SQL in each task, Spark SQL, or Great Expectations' Spark engine?
 
-    python benchmarks/spark_rules.py --folder /data/spark --rows 250000 --cores 2
+    python benchmarks/spark_rules.py --folder /data/spark --rows 200000 --cores 2
 
 The files of `benchmarks/spark.py`, of whose rows every 200th has stars beyond five. Each contestant is a process of its
 own that starts Spark with `local[cores]`, counts the rules of `benchmarks/check.py`, and writes the rows that
@@ -168,7 +168,7 @@ def main() -> None:
     """Measure each contestant once, and tell what comes out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--rows", type=int, default=250_000)
+    parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--run", choices=CONTESTANTS, help=argparse.SUPPRESS)
     parser.add_argument("files", nargs="*", help=argparse.SUPPRESS)

@@ -56,6 +56,24 @@ def test_a_record_that_could_not_be_read_comes_with_its_bytes(tmp_path) -> None:
     assert failing_rows(file, contains="utf-8").total == 1
 
 
+def test_a_quarantine_in_parts_reads_as_one_in_their_order(tmp_path) -> None:
+    folder = tmp_path / "quarantine.parquet"
+    rows = [{"row": number, "rules": ["odd" if number % 2 else "even"]} for number in range(1, 12)]
+    for place, (begin, end) in enumerate(((0, 5), (5, 6), (6, 11))):
+        quarantine_of(folder / f"part-{place:06}.parquet", rows[begin:end], text=[str(n) for n in range(begin, end)])
+    (folder / ".part-000001-of-a-late-task.parquet").write_bytes(b"half of it")
+    pages = [failing_rows(folder, first=first, most=4) for first in range(0, 12, 4)]
+    assert [row.row for page in pages for row in page.rows] == list(range(1, 12))
+    assert [row.row for row in failing_rows(folder, rule="odd", first=1, most=3).rows] == [3, 5, 7]
+    assert [row.row for row in failing_rows(folder, contains="10").rows] == [11]
+    assert rules_of(folder) == {"odd": 6, "even": 5}
+
+
+def test_a_folder_without_parts_is_no_quarantine(tmp_path) -> None:
+    with pytest.raises(ShopmonError, match="holds no parts"):
+        failing_rows(tmp_path)
+
+
 def test_pages_follow_each_other_and_the_total_stays(tmp_path) -> None:
     file = quarantine_of(tmp_path / "q.parquet", [{} for _ in range(23)], text=[f"text {n}" for n in range(23)])
     pages = [failing_rows(file, contains="TEXT", first=first, most=5) for first in range(0, 30, 5)]
