@@ -222,10 +222,12 @@ def _value_at(spark: SparkSession, whole: Cut, x: str, where: str, place: int, b
     while True:
         ask = partial(_stepped, whole=whole, x=x, where=where, low=low, high=high, steps=steps, bound=bound)
         told_by = on_pieces(spark, whole.pieces, ask, "looking for a quantile")
-        left = place - sum(below for below, _ in told_by)
+        left, before = place - sum(below for below, _ in told_by), (low, high)
         low, high, sure = narrowed([some for _, some in told_by], left, low)
         if sure:
             return high
+        if (low, high) == before:  # in the end every value is a step of its own
+            steps *= _FEWEST_STEPS
 
 
 def narrowed(told_by: Sequence[Sequence[Sequence[Any]]], place: int, low: Any) -> tuple[Any, Any, bool]:
@@ -290,8 +292,11 @@ def _stepped(
         if high is not None:
             inside.append(f"({x}) <= {bound.to(high)}")
         counted = f"select {x} as v, count(*) as n from batch where {all_of([where, *inside])} group by v"
-        ranked = f"select v, n, sum(n) over (order by v) as upto, sum(n) over () as total from ({counted})"
-        step = f"(upto - 1) * {steps} // total"
+        ranked = (
+            "select v, n, sum(n) over (order by v) as upto, sum(n) over () as total, count(*) over () as different "
+            f"from ({counted})"
+        )
+        step = f"case when different <= {steps} then upto else (upto - 1) * {steps} // total end"
         found = batch.rows_of(
             f"select max(v), sum(n)::bigint, count(*) = 1 from ({ranked}) group by {step} order by 1", bound
         )
