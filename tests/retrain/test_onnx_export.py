@@ -101,6 +101,17 @@ def test_the_file_that_is_kept_is_the_only_one_and_has_its_checksum(taught, rows
     assert operations.count("MatMulInteger") == 14, "six matrices of each of two layers, and two of the head"
 
 
+def test_two_products_never_overflow_sixteen_bits_so_that_every_processor_answers_alike(taught):
+    """Without VNNI, two products of an activation (0–255) and a weight are added in 16 bits."""
+    weights = [
+        onnx.numpy_helper.to_array(one)
+        for one in onnx.load_model_from_string(quantised(taught)).graph.initializer
+        if one.data_type == onnx.TensorProto.INT8 and len(one.dims) == 2
+    ]
+    assert len(weights) == 14
+    assert 32 < max(int(np.abs(one.astype(int)).max()) for one in weights) <= 32767 // (2 * 255)
+
+
 def test_float32_is_kept_where_int8_loses_too_much(served, taught, rows, tmp_path, caplog):
     spiked = served.with_outliers(other(taught))
     with caplog.at_level(logging.WARNING):
