@@ -250,7 +250,7 @@ def quantised(classifier: Classifier) -> bytes:
             op_types_to_quantize=["MatMul", "Gemm"],
             per_channel=True,
             weight_type=QuantType.QInt8,
-            reduce_range=True,  # weights within ±64: a processor without VNNI adds two products in 16 bits, which overflow
+            reduce_range=True,  # within ±64: a processor without VNNI adds two products in 16 bits, which overflow
         )
         return file.read_bytes()
 
