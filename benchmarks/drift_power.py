@@ -285,7 +285,7 @@ def nannyml_alarms(python: str, folder: Path) -> list[set[str]]:
 
 def be_nannyml(folder: Path) -> None:
     """What the other Python runs: it has NannyML, and nothing of ours."""
-    import nannyml  # type: ignore[import-not-found]
+    import nannyml
     import pandas
 
     alarms = []
