@@ -31,12 +31,12 @@ def run(script, seconds, rows=100, cpu=1.0, **found):
 
 @pytest.fixture(scope="module")
 def data(script, tmp_path_factory):
-    """The files of all tasks, small: of 3,000 rows."""
+    """The files of all tasks, small: of 3,000 rows, or of 20,000 where small shifts are looked for."""
     folder = tmp_path_factory.mktemp("data")
     script.write_data(folder, ("expectations", "selection"), 3_000, 500)
     peer_data = sys.modules["peer_data"]
-    peer_data.write_batch(3_000, False, folder / "before.parquet")
-    peer_data.write_batch(3_000, True, folder / "now.parquet")
+    peer_data.write_batch(20_000, False, folder / "before.parquet")
+    peer_data.write_batch(20_000, True, folder / "now.parquet")
     return folder
 
 
