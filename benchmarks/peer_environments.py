@@ -28,7 +28,14 @@ PINS: Mapping[str, tuple[str, ...]] = {
     "pandera": ("pandera[polars]==0.35.0", "polars==2.1.0", "numpy==2.4.6", "pyarrow==26.0.1"),
     "pointblank": ("pointblank==1.1.1", "polars==2.1.0", "numpy==2.4.6", "pyarrow==26.0.1"),
     "evidently": ("evidently==0.7.23", "pandas==2.3.3", "numpy==2.4.6", "scikit-learn==1.9.1", "pyarrow==26.0.1"),
-    "nannyml": ("nannyml==0.13.1", "pandas==3.1.1", "numpy==2.4.6", "scikit-learn==1.9.1", "pyarrow==26.0.1"),
+    "nannyml": (
+        "nannyml==0.13.1",
+        "statsmodels==0.15.0",
+        "pandas==3.1.1",
+        "numpy==2.4.6",
+        "scikit-learn==1.9.1",
+        "pyarrow==26.0.1",
+    ),
     "whylogs": ("whylogs[viz]==1.6.4", "pandas==2.2.3", "numpy==1.26.4", "scipy==1.14.1", "pyarrow==16.1.0"),
     # The newest that were there, or soon after, when it was new (February 2023), of those that know Python 3.11.
     "uptrain": (
