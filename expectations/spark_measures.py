@@ -236,7 +236,7 @@ def narrowed(told_by: Sequence[Sequence[Sequence[Any]]], place: int, low: Any) -
     `told_by` has the steps of each piece: highest value, rows, and whether all of them are that value.
 
     >>> narrowed([[[5, 3, False], [9, 3, True]], [[6, 2, True]]], 2, None)
-    (None, 6, False)
+    (None, 5, False)
     """
     steps = sorted((step[0], step[1], step[2], piece) for piece, some in enumerate(told_by) for step in some)
     upto = list(accumulate(rows for _, rows, _, _ in steps))
