@@ -39,6 +39,10 @@ _ADDED = 4_096
 """Vectors that are added to the graph at once, between two words of progress."""
 _EQUAL = 1e-6
 """Cosines that differ by less are the same."""
+_DIGITS = 6
+"""Of a cosine that count: float32 computes one more."""
+_LATER = 1e-13
+"""Taken off for each row that stands before: less than the last digit for all rows of a block together."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +116,11 @@ class ExactFinder:
     def _block(self, queries: Vectors, k: int) -> tuple[Ints, Vectors]:
         rows, cosines = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         for first in range(0, len(self.vectors), _ROWS):
-            found = queries @ self.vectors[first : first + _ROWS].T
+            # The last digits of a product depend on what is multiplied with it; so would which of equal ones are found.
+            found = np.round(queries @ self.vectors[first : first + _ROWS].T, _DIGITS)
             at = np.broadcast_to(np.arange(found.shape[1]), found.shape)
             if found.shape[1] > k:
-                at = np.argpartition(found, -k, axis=1)[:, -k:]
+                at = np.argpartition(found - at * _LATER, -k, axis=1)[:, -k:]
                 found = np.take_along_axis(found, at, 1)
             rows, cosines = _sorted(np.hstack([rows, at + first]), np.hstack([cosines, found]), k)
         return rows, cosines
@@ -201,7 +206,7 @@ def _tuned(index: Any, exact: ExactFinder, sample: Vectors, k: int, wanted: floa
 def _search(index: Any, queries: Vectors, k: int, breadth: int) -> Nearest:
     index.hnsw.efSearch = max(breadth, k)
     cosines, rows = index.search(np.ascontiguousarray(queries), k)
-    return Nearest(*_sorted(rows, cosines, k))
+    return Nearest(*_sorted(rows, np.round(cosines, _DIGITS), k))
 
 
 def _sorted(rows: Ints, cosines: Vectors, k: int) -> tuple[Ints, Vectors]:
