@@ -19,7 +19,7 @@ from expectations.errors import BatchError
 from expectations.kinds import Holds, Kind, kind_named, may_be_a_grade, recognise
 from expectations.readers import Part, check_same_columns, read, read_table
 from expectations.sources import Found, find_sources, fingerprint
-from expectations.sql import Bound, quoted
+from expectations.sql import Bound, literal, quoted
 
 _AS_TEXT = frozenset({"UUID", "JSON", '"NULL"'})
 """Types that are read as text: two are text for all that rules ask, one (all of pandas' None) holds no value at all."""
@@ -431,7 +431,7 @@ def _unfitting(
 
 def _scan_sql(parts: Sequence[Part]) -> str:
     """SQL: all parts as one table function. A folder called `brand=nike` is no reason for another column."""
-    paths = ", ".join("'" + str(part.path).replace("'", "''") + "'" for part in parts)
+    paths = ", ".join(literal(str(part.path)) for part in parts)
     return f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false)"
 
 

@@ -16,6 +16,15 @@ class ShopmonError(Exception):
         super().__init__(f"{problem.rstrip('.')}. {advice}".strip())
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first; its type where it says nothing.
+
+    >>> first_line(ValueError("no such column\\nLINE 1: select")), first_line(KeyboardInterrupt())
+    ('no such column', 'KeyboardInterrupt')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class BatchError(ShopmonError):
     """The batch could not be read."""
 

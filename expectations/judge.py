@@ -24,6 +24,7 @@ with warnings.catch_warnings():
     import expectations.own_expectations  # noqa: F401  (registers ours)
 
 from expectations.binding import Question
+from expectations.errors import first_line
 from expectations.row_condition import read_condition
 from expectations.scan import Counts
 from expectations.suite import Rule, Suite
@@ -183,4 +184,4 @@ def _first_line(error: Exception) -> str:
     details = getattr(error, "errors", None)
     if callable(details):
         return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in details())
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return first_line(error)

@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 from rapidfuzz.distance import OSA
 
+from expectations.sql import literal
+
 
 class Norm(Protocol):
     """What was learnt."""
@@ -60,15 +62,6 @@ def count_keys(kind: NormKind, values: Iterable[str]) -> Counter[Any]:
     if kind.several:
         return Counter(key for value in values for key in kind.key(value))
     return Counter(map(kind.key, values))
-
-
-def text_literal(text: str) -> str:
-    """A DuckDB string literal; NUL characters are not allowed in it.
-
-    >>> print(text_literal("women's"))
-    'women''s'
-    """
-    return "'" + text.replace("'", "''") + "'"
 
 
 @dataclass(frozen=True)
@@ -127,7 +120,7 @@ class CutOff:
 
     def holds_sql(self, expr: str) -> str:
         inside = f"length({expr}) between {self.shortest} and {self.longest}"
-        return f"(not ({inside}) or regexp_matches({expr}, {text_literal(_ENDS_A_SENTENCE)}))"
+        return f"(not ({inside}) or regexp_matches({expr}, {literal(_ENDS_A_SENTENCE)}))"
 
     def describe(self) -> str:
         if self.texts is None:
@@ -305,7 +298,7 @@ class DateFormat:
         return re.fullmatch(self._regex, value) is not None
 
     def holds_sql(self, expr: str) -> str:
-        return f"regexp_full_match({expr}, {text_literal(self._regex)})"
+        return f"regexp_full_match({expr}, {literal(self._regex)})"
 
     def describe(self) -> str:
         shown = _shape_shown(self.shape)

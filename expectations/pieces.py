@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 
 from expectations.batch import Batch, Shape, settle
 from expectations.columns import FILE, ROW
-from expectations.errors import BatchError, ShopmonError
+from expectations.errors import BatchError, ShopmonError, first_line
 from expectations.readers import Part
 from expectations.sources import Found
 from expectations.spark_session import TaskError
-from expectations.sql import quoted
+from expectations.sql import literal, quoted
 
 PIECE_ROWS = 1_000_000
 """Rows of a piece at most, as far as row groups allow: some seconds of work, and 0.2 GB where they are read twice."""
@@ -100,14 +100,14 @@ def opened(whole: Cut, piece: Piece) -> Iterator[Batch]:
         except duckdb.OutOfMemoryException as error:
             raise TaskError(
                 BatchError(
-                    f"DuckDB ran out of memory: {_first_line(error)}",
+                    f"DuckDB ran out of memory: {first_line(error)}",
                     advice="Free space for spilling in the executors' TMPDIR, or check fewer columns at once.",
                 )
             ) from error
         except duckdb.IOException as error:
             raise TaskError(
                 BatchError(
-                    f"{found.name} is damaged: {_first_line(error)}",
+                    f"{found.name} is damaged: {first_line(error)}",
                     advice="Write or deliver it again, and compare its size with the sender's.",
                 )
             ) from error
@@ -127,8 +127,7 @@ def _read(batch: Batch, shape: Shape, piece: Piece, path: Path) -> None:
     con.execute("set threads = 1")  # Spark gives each task a core
     columns = [f"{quoted(c.name)}::{c.type} as {quoted(c.name)}" for c in shape.own_columns]
     selected = ", ".join([f"{piece.file}::integer as {FILE}", f"(file_row_number + 1)::bigint as {ROW}", *columns])
-    file = "'" + str(path).replace("'", "''") + "'"
-    records = f"select {selected} from read_parquet([{file}], hive_partitioning = false)"
+    records = f"select {selected} from read_parquet([{literal(str(path))}], hive_partitioning = false)"
     settle(con, batch.scratch, len(columns))
     if piece.whole:
         con.execute(f"create view records as {records}")
@@ -155,7 +154,3 @@ def _plain(path: Path, scratch: Path) -> Path:
 def whole_of(batch: Batch, pieces: Sequence[Piece]) -> Cut:
     """The batch as tasks see it, with everything that is known of it by now."""
     return Cut(batch.shape, tuple(part.found for part in batch.parts), tuple(pieces))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from expectations.column_names import ROW, check_names
 from expectations.database_table import read_database_table
 from expectations.delimited_text import read_delimited
-from expectations.errors import BatchError
+from expectations.errors import BatchError, first_line
 from expectations.json_lines import read_json_lines
 from expectations.scratch_parquet import ROW_GROUP_ROWS, ScratchParquet, Written
 from expectations.sources import Format, Found
@@ -85,7 +85,7 @@ def read(
         else:
             part = _part(found, _copied(found, scratch, encoding, delimiter, counted))
     except pa.ArrowException as error:  # includes pyarrow's own "out of memory"
-        raise BatchError(f"{found.name} cannot be turned into parquet: {_first_line(error)}") from error
+        raise BatchError(f"{found.name} cannot be turned into parquet: {first_line(error)}") from error
     except OSError as error:
         raise BatchError(f"{found.name} cannot be read, or scratch not written: {error.strerror or error}") from error
     if not part.records and not allow_empty:
@@ -179,7 +179,7 @@ def _columns(path: Path, name: str) -> tuple[tuple[str, str], ...]:
             relation = connection.read_parquet(str(path), hive_partitioning=False)
             return tuple(zip(relation.columns, map(str, relation.types), strict=True))
         except duckdb.Error as error:
-            raise BatchError(f"{name} cannot be scanned: {_first_line(error)}", advice="Write it again.") from error
+            raise BatchError(f"{name} cannot be scanned: {first_line(error)}", advice="Write it again.") from error
 
 
 def _remove(part: Part) -> None:
@@ -192,10 +192,6 @@ def _path(found: Found) -> Path:
     if found.path is None:
         raise BatchError(f"{found.name} names no file")
     return found.path
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 # --- parquet --------------------------------------------------------------------------------------------------------
@@ -231,7 +227,7 @@ def _broken_parquet(path: Path, name: str, error: Exception) -> BatchError:
             advice="Deliver it again, and compare its size with the sender's.",
         )
     return BatchError(
-        f"{name} is corrupt parquet ({size:,} bytes): {_first_line(error)}",
+        f"{name} is corrupt parquet ({size:,} bytes): {first_line(error)}",
         advice="Write or deliver it again.",
     )
 
@@ -249,7 +245,7 @@ def _arrow(path: Path, name: str, scratch: Path, progress: Callable[[int], None]
             return _from_batches(reader.schema, batches, name, scratch, progress)
     except (pa.ArrowInvalid, OSError, EOFError) as error:
         raise BatchError(
-            f"{name} is a truncated or corrupt Arrow file ({path.stat().st_size:,} bytes): {_first_line(error)}",
+            f"{name} is a truncated or corrupt Arrow file ({path.stat().st_size:,} bytes): {first_line(error)}",
             advice="Deliver it again, and compare its size with the sender's.",
         ) from error
 
@@ -270,7 +266,7 @@ def _from_batches(
                     out.add(numbers, [_cast(piece.column(i), kind) for i, kind in zip(kept, target.types, strict=True)])
             return out.written()
     except pa.ArrowNotImplementedError as error:
-        raise BatchError(f"{name} has a column of a type that parquet lacks: {_first_line(error)}") from error
+        raise BatchError(f"{name} has a column of a type that parquet lacks: {first_line(error)}") from error
 
 
 def _pandas_index(schema: pa.Schema) -> set[str]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expectations.errors import ShopmonError
+from expectations.errors import ShopmonError, first_line
 from monitor.profiles import Sort
 
 if TYPE_CHECKING:
@@ -343,8 +343,7 @@ def _refused_alone(sides: _Sides, asked: Sequence[_Asked], run_id: str) -> dict[
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return _harmless(lines[0] if lines else type(error).__name__, 200)
+    return _harmless(first_line(error), 200)
 
 
 def _snapshot(sides: _Sides, asked: Sequence[_Asked], run_id: str) -> Any:

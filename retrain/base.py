@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expectations.errors import ShopmonError
+from expectations.errors import ShopmonError, first_line
 from monitor.run_folder import run_folder, sweep
 from retrain import processes
 from retrain.general_text import GeneralText, general_text
-from retrain.loading import check_folder, first_line
+from retrain.loading import check_folder
 from retrain.results import TrainingProgress
 from retrain.settings import OFFLINE, Objective, Recipe, Training
 from retrain.weights import weights_sha256

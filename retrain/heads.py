@@ -20,11 +20,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from expectations.errors import ShopmonError
+from expectations.errors import ShopmonError, first_line
 from retrain.class_objective import class_weights
 from retrain.classification_measures import Floats, Ints, Predicted, cross_entropy
 from retrain.classifier_settings import Weighting
-from retrain.loading import first_line
 from retrain.results import HeadMethod
 from retrain.tabular import Columns, Encoding, encoding_from
 

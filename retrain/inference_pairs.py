@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from expectations.errors import ShopmonError
 from expectations.readers import Part, read
 from expectations.sources import Format, find_sources, fingerprint
-from expectations.sql import quoted
+from expectations.sql import literal, quoted
 from monitor.retraining_set import text_hash
 from monitor.run_folder import write_aside
 from retrain.labelled import SCHEMA, Labelled, check_classes, class_of
@@ -226,12 +226,11 @@ class _PartReading:
 
     def _relation(self) -> str:
         """SQL: the pairs as text without blanks around it, null for what is missing or blank."""
-        place = str(self.part.path).replace("'", "''")
         number = quoted(self.part.row_column) if self.part.row_column else "file_row_number + 1"
         columns = {role: self._column(role) for role in _NAMES}
         named = [f"{_trimmed(quoted(own)) if own else 'null::varchar'} as {role}" for role, own in columns.items()]
         whole = "regexp_replace(label, '^([+-]?[0-9]+)\\.0+$', '\\1')"  # numbers with gaps are stored as fractions
-        file = f"read_parquet(['{place}'], hive_partitioning = false)"
+        file = f"read_parquet([{literal(str(self.part.path))}], hive_partitioning = false)"
         own = f"select ({number})::bigint as row, {', '.join(named)} from {file}"
         return f"select * exclude (label), {whole} as said from ({own})"
 

@@ -24,6 +24,7 @@ from expectations.batch import Batch, open_batch
 from expectations.columns import FILE, NUMBER, ROW, Column
 from expectations.errors import ShopmonError
 from expectations.kinds import Holds
+from expectations.sql import literal
 from monitor.retraining_set import text_hash
 from monitor.run_folder import write_aside
 from retrain.labelled import SCHEMA, Labelled, check_classes
@@ -204,7 +205,7 @@ class _Reading:
         self.batch.rows_of(
             f"create view texts as select b.{FILE} as file, b.{ROW} as row, {', '.join(selected)} from batch b"
         )
-        said = ", ".join(_literal(one.lower()) for one in self.settings.left_out)
+        said = ", ".join(literal(one.lower()) for one in self.settings.left_out)
         apart = f"lower(said) in ({said})" if said else "false"
         self.batch.rows_of(
             f"create view complete as select * from texts where text is not null and said is not null and not {apart}"
@@ -243,7 +244,7 @@ class _Reading:
     def _label(self, column: Column) -> str:
         said = _trimmed(f"b.{column.sql}")
         if self.settings.separator is not None:
-            said = _trimmed(f"split_part({said}, {_literal(self.settings.separator)}, 1)")
+            said = _trimmed(f"split_part({said}, {literal(self.settings.separator)}, 1)")
         whole = f"regexp_replace({said}, '^([+-]?[0-9]+)\\.0+$', '\\1')"  # numbers with gaps are stored as fractions
         flag = self.batch.column(self.settings.label)
         if flag is not None and flag.holds is Holds.FLAG:
@@ -447,10 +448,6 @@ def _is_number(said: str) -> bool:
 
 def _trimmed(sql: str) -> str:
     return f"nullif(trim({sql}::varchar, chr(32) || chr(9) || chr(10) || chr(13)), '')"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from expectations.errors import ShopmonError
+from expectations.errors import ShopmonError, first_line
 
 _COUNTS_FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
 """Families whose first places are numbered behind the padding's, and so are fewer than they seem."""
@@ -126,12 +126,6 @@ def check_folder(folder: Path) -> None:
             advice="Convert them where you trust them: model.save_pretrained(folder, safe_serialization=True).",
         )
     raise ShopmonError(f"{folder} has no weights: no .safetensors file", advice="Give a folder with the weights.")
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says first; its type where it says nothing."""
-    said = str(error).strip()
-    return said.splitlines()[0] if said else type(error).__name__
 
 
 def _check_head(folder: Path, missing: Sequence[str]) -> None:

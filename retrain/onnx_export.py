@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from expectations.errors import first_line
 from monitor.run_folder import write_aside
 from retrain.classification_measures import Floats, Predicted, classification_measures
 from retrain.classifier import Classifier
-from retrain.loading import first_line
 from retrain.onnx_model import INPUTS, OUTPUT
 from retrain.results import Serving, ServingFormat, ServingMeasure
 from retrain.scorer import onnx_scorer, torch_scorer

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from expectations.errors import ShopmonError
-from retrain.loading import first_line
+from expectations.errors import ShopmonError, first_line
 
 # Importing ONNX Runtime is enough for it to make up an identity of this machine and to report to its vendor: what
 # `disable_telemetry_events` switches off has begun by then. What a person has set stays.

@@ -23,7 +23,7 @@ from expectations.columns import FILE, NUMBER, ROW
 from expectations.errors import ShopmonError
 from expectations.readers import Part, read
 from expectations.sources import find_sources, fingerprint
-from expectations.sql import quoted
+from expectations.sql import literal, quoted
 from monitor.retraining_set import text_hash
 from monitor.run_folder import write_aside
 from retrain.classification_measures import ESCI
@@ -238,15 +238,14 @@ class _Reading:
                 )
             yield f"try_cast(b.{column.sql} as double) = 1"
         if self.settings.locales:
-            asked = ", ".join("'" + one.lower().replace("'", "''") + "'" for one in self.settings.locales)
+            asked = ", ".join(literal(one.lower()) for one in self.settings.locales)
             yield f"lower({locale}) in ({asked})"
 
     def _joined(self) -> tuple[str, str, str]:
         """SQL: the join, the product's text, and whether there is such a product."""
         if self.products is None:
             return "", self._joined_text(self._own_attribute), "true"
-        place = str(self.products.part.path).replace("'", "''")
-        relation = f"read_parquet(['{place}'], hive_partitioning = false)"
+        relation = f"read_parquet([{literal(str(self.products.part.path))}], hive_partitioning = false)"
         product, locale = self.batch.column("product"), self.batch.column("locale")
         if product is None:
             raise self._no_column("product")

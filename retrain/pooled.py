@@ -21,9 +21,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from expectations.errors import ShopmonError
+from expectations.errors import ShopmonError, first_line
 from retrain.classifier import Classifier
-from retrain.loading import best_device, check_tokenizer, first_line, pretrained
+from retrain.loading import best_device, check_tokenizer, pretrained
 
 HEAD, CLASSES = "head.safetensors", "classes.json"
 _POOLING = Path("1_Pooling", "config.json")

@@ -21,7 +21,7 @@ from typing import IO, Any, Literal, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from expectations.errors import ShopmonError
+from expectations.errors import ShopmonError, first_line
 from monitor.run_folder import run_folder, sweep, write_aside
 from retrain.records import FILE_NAME, from_document, read
 from retrain.weights import weights_sha256
@@ -234,7 +234,7 @@ class Registry:
         except FileNotFoundError as error:
             raise ShopmonError(f"{file} is missing", advice=_RESTORE) from error
         except (OSError, pa.ArrowException) as error:
-            raise ShopmonError(f"{file} cannot be read: {_first_line(error)}", advice=_RESTORE) from error
+            raise ShopmonError(f"{file} cannot be read: {first_line(error)}", advice=_RESTORE) from error
 
     def verify(self, model: Registered) -> None:
         """Hold a model's weights against the checksum that its training wrote down.
@@ -458,11 +458,6 @@ def _now() -> str:
 
 def _begun(digest: str) -> str:
     return f"{digest[:12]}…" if digest else "none"
-
-
-def _first_line(error: BaseException) -> str:
-    said = str(error).strip().splitlines()
-    return said[0] if said else type(error).__name__
 
 
 def _some(names: Sequence[str], most: int) -> str:

@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from expectations.errors import ShopmonError
+from expectations.errors import ShopmonError, first_line
 from retrain import records
 from retrain.classification_measures import Floats
 from retrain.classifier import Classifier, load_classifier
-from retrain.loading import best_device, check_tokenizer, first_line, has_bf16
+from retrain.loading import best_device, check_tokenizer, has_bf16
 from retrain.onnx_model import open_onnx, read_checked
 from retrain.pair_steps import padded
 from retrain.results import Serving, ServingFormat, TrainingResult
