@@ -12,6 +12,9 @@ from monitor.reference import Reference
 from monitor.results import DriftColumn, DriftStatus, WindowColumn, WindowDrift, WindowsSection
 from monitor.windows import Windows
 
+FEWEST_ROWS = 30
+"""Rows of a window that is compared: of fewer, the words of a single text are a change of their own."""
+
 
 def window_drift(
     windows: Windows,
@@ -26,11 +29,15 @@ def window_drift(
     """Hold the rows of one window, whose profiles are given in parts, against the reference; and their profile.
 
     The tests and the decision are those of a whole check without segments; every window has its own correction for
-    many comparisons. `files` is the number of files that the rows stand in.
+    many comparisons. A window of fewer than `FEWEST_ROWS` rows is not compared. `files` is the number of files that the
+    rows stand in.
     """
     start, end = windows.name(place), windows.name(place + 1)
     progress(f"comparing the window {start}")
     now = merged(parts, settings.profile)
+    if now.rows < FEWEST_ROWS:
+        reason = f"a window of fewer than {FEWEST_ROWS} rows is not compared"
+        return WindowDrift(start, end, now.rows, files, DriftStatus.NOT_EXAMINED, reason), now
     known = replace(reference, profile=replace(reference.profile, segments={}))
     section = compare_with(known, now, replace(settings, segments=()), files=[start])
     columns = tuple(_column(column) for column in section.columns if column.segment is None)
