@@ -13,7 +13,7 @@ from dashboards.frame import nothing_yet, page, told
 from dashboards.reading import Gathered
 from dashboards.shop import Shop, recorded
 from expectations.errors import ShopmonError
-from monitor.edge_cases import Role
+from monitor.edge_case_rules import Role
 from monitor.gathered_rows import GatheredRow, Tallies, Wanted
 from monitor.reviews import Decided, Decision, Verdict
 
@@ -195,8 +195,8 @@ def known(shop: Shop, row: GatheredRow) -> None:
 
 
 def _signals(shop: Shop, row: GatheredRow) -> Mapping[str, str]:
-    file = shop.project.runs / row.run_id / "edge_cases.parquet"
-    return reading.signals(file, row.text_hash) if file.is_file() else {}
+    chosen = shop.project.runs / row.run_id / "edge_cases.parquet"
+    return reading.signals(chosen, row.text_hash) if chosen.exists() else {}
 
 
 def reviewer() -> str:

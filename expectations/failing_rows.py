@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from expectations.errors import ShopmonError
-from expectations.parquet_query import Asking, asking, cannot_be_read, readable_names, sayable
+from expectations.parquet_query import Asking, asking, cannot_be_read, parts_of_table, readable_names, sayable
 from expectations.quarantine import OURS
 from expectations.sql import any_of, quoted
 
@@ -154,8 +154,8 @@ class _Quarantine:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[_Quarantine]:
-    parts = sorted(file.glob("part-*.parquet")) if file.is_dir() else [file]
-    if not parts or not parts[0].is_file():
+    parts = parts_of_table(file)
+    if not parts:
         what = "is no file, and holds no parts of one" if file.exists() else "does not exist"
         raise ShopmonError(f"the quarantine {file} {what}", advice=f"Give a run's quarantine.parquet. {_LOST}")
     try:

@@ -59,6 +59,12 @@ def asking() -> Iterator[Asking]:
         yield Asking(connection)
 
 
+def parts_of_table(path: Path) -> list[Path]:
+    """The files of a table in parquet, which is one or a folder of parts; none where there is nothing."""
+    parts = sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]
+    return [part for part in parts if part.is_file()]
+
+
 @contextmanager
 def readable_names(files: Sequence[Path]) -> Iterator[list[str]]:
     """Names under which DuckDB finds exactly these files.

@@ -50,7 +50,7 @@ def write_quarantine(
     )  # fmt: skip
     pieces = [piece for piece in whole.pieces if piece.number in breaking]
     written = on_pieces(spark, pieces, write, "writing the quarantine")
-    aside.publish(_parts(pieces, [name for name, _, _ in written]))
+    aside.publish(parts_of(pieces, [name for name, _, _ in written]))
     return Quarantine(path, sum(rows for _, rows, _ in written), sum(tolerated for *_, tolerated in written))
 
 
@@ -60,7 +60,7 @@ def write_good(spark: SparkSession, whole: Cut, breaking: Mapping[int, str], sha
     try:
         write = partial(_write_good, whole=whole, breaking=breaking, shared=shared, aside=aside)
         written = on_pieces(spark, whole.pieces, write, "writing the good rows")
-        aside.publish(_parts(whole.pieces, written))
+        aside.publish(parts_of(whole.pieces, written))
         aside.folder.rename(path)
     finally:
         shutil.rmtree(aside.folder, ignore_errors=True)
@@ -75,7 +75,8 @@ def check_free(path: Path) -> None:
         )
 
 
-def _parts(pieces: Sequence[Piece], written: Sequence[str]) -> dict[str, str]:
+def parts_of(pieces: Sequence[Piece], written: Sequence[str]) -> dict[str, str]:
+    """The hidden files that tasks wrote of pieces, and the names by which they are to be found."""
     return {name: f"part-{piece.number:06}.parquet" for piece, name in zip(pieces, written, strict=True)}
 
 

@@ -1,30 +1,38 @@
 """Which rows should a model learn from, when they lie on many machines?
 
-The executors count, and keep the rows that are drawn; the driver reads those, as many as one machine would look at, and
-decides what takes more than SQL.
+The executors count, keep the rows that are drawn, and write those that are chosen. The driver decides what takes more
+than SQL: of the rows that are drawn it reads numbers and flags, and texts only where a dear signal is computed of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow.dataset import Dataset, dataset
 
-from expectations.batch import Batch
 from expectations.pieces import Piece
 from expectations.quarantine import PARQUET
 from expectations.spark_fit import Fit, opened_fit
-from expectations.spark_jobs import merged_on_pieces, on_pieces
+from expectations.spark_jobs import Shared, merged_on_pieces, on_pieces
+from expectations.spark_quarantine import parts_of
 from expectations.sql import literal
-from monitor.edge_cases import Counted, Near, Scan, draws_of, know
+from monitor.edge_case_scan import VERDICTS, WHOSE, Counted, Kept, Near, Scan, draws_of, know, whole_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+_AT_ONCE = 50_000
+"""Rows of a file that are read at once: bounds memory."""
+_NOBODY = pa.table({name: pa.array([], pa.string()) for name in WHOSE})
 
 
 @dataclass(frozen=True)
@@ -33,10 +41,10 @@ class LookingOnSpark:
 
     spark: SparkSession
     fit: Fit
-    batch: Batch
-    """The driver's, which reads what executors kept."""
     scan: Scan
     known_hashes: pa.Array | None
+    into: Path
+    """The folder for the rows that are chosen; it is made where there are any."""
 
     def count(self) -> tuple[int, dict[str, int], list[Counted]]:
         """Rows with a text, those that rules leave to the model of each task, and what there is for each rule."""
@@ -51,12 +59,17 @@ class LookingOnSpark:
 
         return _unpacked(merged_on_pieces(self.spark, self.fit.whole.pieces, ask, both, "selecting edge cases"))
 
-    def fetch(self, counts: Sequence[Counted]) -> pa.Table:
-        """The rows that are drawn, which the executors wrote into the shared folder."""
+    def fetch(self, counts: Sequence[Counted]) -> DrawnOnSpark:
+        """The rows that are drawn, which the executors write into the shared folder."""
         keep = partial(self._of_piece(_keep_piece), draws=draws_of(counts))
-        written = on_pieces(self.spark, self.fit.whole.pieces, keep, "selecting edge cases")
-        files = ", ".join(literal(str(self.fit.shared.folder / name)) for name in written)
-        return self.batch.table_of(f"from read_parquet([{files}], hive_partitioning = false) order by file, row")
+        pieces = self.fit.whole.pieces
+        kept = on_pieces(self.spark, pieces, keep, "selecting edge cases")
+        ends = np.cumsum([rows for _, rows in kept]).tolist()
+        parts = [
+            _Part(piece, name, end - rows, end)
+            for piece, (name, rows), end in zip(pieces, kept, ends, strict=True)
+        ]  # fmt: skip
+        return DrawnOnSpark(self.spark, self.fit.shared, tuple(parts), self.into)
 
     def _of_piece(self, look: Any) -> Any:
         return partial(look, fit=self.fit, scan=self.scan.over(None), known=self.known_hashes)
@@ -71,15 +84,85 @@ def _ask_piece(
         return _packed(scan.over(batch).ask(numbers, near))
 
 
-def _keep_piece(piece: Piece, *, fit: Fit, scan: Scan, known: pa.Array | None, draws: NDArray[np.uint64]) -> str:
-    """Write the rows of a piece that are drawn; the file's name."""
+def _keep_piece(
+    piece: Piece, *, fit: Fit, scan: Scan, known: pa.Array | None, draws: NDArray[np.uint64]
+) -> tuple[str, int]:
+    """Write the rows of a piece that are drawn; the file's name, and how many they are."""
     with opened_fit(fit, piece) as batch:
         if known is not None:
             know(batch, known)
-        path = fit.shared.new(f"candidates-{piece.number:06}")
+        path = fit.shared.new(f"drawn-{piece.number:06}")
         with scan.over(batch).candidates(draws) as name:
-            batch.rows_of(f"copy {name} to {literal(str(path))} {PARQUET}")
-        return path.name
+            batch.rows_of(f"copy (from {name} order by file, row) to {literal(str(path))} {PARQUET}")
+        return path.name, pq.read_metadata(path).num_rows
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The rows of one piece that are drawn."""
+
+    piece: Piece
+    name: str
+    """Of their file in the shared folder."""
+    first: int
+    """Drawn rows of the pieces before it."""
+    end: int
+    """The same, with its own."""
+
+
+@dataclass(frozen=True)
+class DrawnOnSpark:
+    """The rows that are drawn, where executors wrote them."""
+
+    spark: SparkSession
+    shared: Shared
+    parts: tuple[_Part, ...]
+    into: Path
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        return self._all.to_table([name]).column(name)
+
+    def of(self, names: Sequence[str], rows: NDArray[np.intp]) -> pa.Table:
+        return self._all.take(pa.array(rows), columns=list(names))
+
+    @property
+    def _all(self) -> Dataset:
+        return dataset([str(self.shared.folder / part.name) for part in self.parts], format="parquet")
+
+    def keep(self, verdicts: pa.Table) -> Kept:
+        """Have the rows that are chosen written by the executors, each piece's into a file."""
+        nothing = whole_rows(VERDICTS.empty_table(), _NOBODY)
+        if not verdicts.num_rows:
+            return Kept(nothing)
+        path = self.shared.new("verdicts")
+        pq.write_table(verdicts, path, row_group_size=_AT_ONCE)
+        places = verdicts.column("at").to_numpy()
+        # Places are in order: a part holds some where more lie before its end than before its beginning.
+        some = [p for p in self.parts if np.searchsorted(places, p.first) < np.searchsorted(places, p.end)]
+        aside = Shared.of(self.into)
+        parts = {part.piece.number: part for part in some}
+        write = partial(_write_piece, shared=self.shared, aside=aside, parts=parts, verdicts=path.name)
+        pieces = [part.piece for part in some]
+        written = parts_of(pieces, on_pieces(self.spark, pieces, write, "writing the edge cases"))
+        aside.publish(written)
+        return Kept(nothing, tuple(self.into / name for name in written.values()))
+
+
+def _write_piece(piece: Piece, *, shared: Shared, aside: Shared, parts: Mapping[int, _Part], verdicts: str) -> str:
+    """Write the rows of a piece that are chosen, in their order; the file's name."""
+    part, at = parts[piece.number], pc.field("at")
+    path = aside.new(f"part-{piece.number:06}")
+    said = pq.read_table(shared.folder / verdicts, filters=(at >= part.first) & (at < part.end))
+    schema = whole_rows(VERDICTS.empty_table(), _NOBODY).schema
+    first = part.first
+    with pq.ParquetFile(shared.folder / part.name) as drawn, pq.ParquetWriter(path, schema, compression="zstd") as out:
+        for batch in drawn.iter_batches(_AT_ONCE, columns=list(WHOSE)):
+            some = said.filter((at >= first) & (at < first + batch.num_rows))
+            if some.num_rows:
+                whose = pa.Table.from_batches([batch]).take(pc.subtract(some.column("at"), first))
+                out.write_table(whole_rows(some, whose))
+            first += batch.num_rows
+    return path.name
 
 
 _ANSWER = pa.schema([("count", pa.int64()), ("draws", pa.list_(pa.uint64()))])

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from expectations.errors import ShopmonError
-from expectations.parquet_query import Asking, asking, cannot_be_read, readable_names, sayable
+from expectations.parquet_query import Asking, asking, cannot_be_read, parts_of_table, readable_names, sayable
 from expectations.sql import all_of
 from monitor.retraining_set import ROWS, RetrainingSet
 
@@ -178,20 +178,25 @@ def content_key(gathered: RetrainingSet) -> str:
     return known.hexdigest()
 
 
-def signals_of(edge_cases_file: Path, text_hash: str) -> Mapping[str, str]:
+def signals_of(edge_cases: Path, text_hash: str) -> Mapping[str, str]:
     """What the signals said of a row when it was chosen: the `signals` that its run's edge_cases.parquet keeps.
 
-    Empty where the file is gone, or does not have the row. Raises ShopmonError for a damaged file.
+    That is a file, or a folder of parts. Empty where it is gone, or does not have the row. Raises ShopmonError where it
+    is damaged.
     """
-    if not edge_cases_file.is_file() or not sayable(text_hash):
+    files = parts_of_table(edge_cases)
+    if not files or not sayable(text_hash):
         return {}
     try:
-        with readable_names([edge_cases_file]) as (name,), asking() as asked:
-            scan, digest = f"read_parquet({asked.bound.to(name)})", asked.bound.to(text_hash)
+        with readable_names(files) as names, asking() as asked:
+            scan, digest = (
+                f"read_parquet({asked.bound.to(names)}, hive_partitioning = false)",
+                asked.bound.to(text_hash),
+            )
             found: Any = asked.rows(f"select signals from {scan} where text_hash = {digest} limit 1")
     except (duckdb.Error, OSError) as error:
         advice = "Check the batch again; its run then has its edge cases anew."
-        raise cannot_be_read(f"the edge cases {edge_cases_file}", error, advice=advice) from error
+        raise cannot_be_read(f"the edge cases {edge_cases}", error, advice=advice) from error
     return {str(signal): str(value) for (said,) in found for signal, value in (said or {}).items()}
 
 

@@ -17,7 +17,7 @@ from shopmon.request import Request
 if TYPE_CHECKING:
     import numpy as np
 
-    from monitor.edge_cases import EdgeCaseSettings
+    from monitor.edge_case_rules import EdgeCaseSettings
     from monitor.pair_signals import Counting, PairReading
     from retrain.model_signals import ModelSignals
     from retrain.registry import Registered
@@ -54,7 +54,7 @@ class PairChampion:
 
 def masked_champion(kind: str, settings: EdgeCaseSettings, project: Project, request: Request) -> MaskedChampion | None:
     """The project's masked model, if any rule asks what it says; None where there is none."""
-    from monitor.edge_cases import models_asked
+    from monitor.edge_case_rules import models_asked
     from monitor.signals import MASKED
 
     champion = _champion(MASKED, project) if MASKED in models_asked(kind, settings) else None
@@ -68,7 +68,7 @@ def pair_champion(
 
     `compares` says whether there is a reference to compare with.
     """
-    from monitor.edge_cases import models_asked
+    from monitor.edge_case_rules import models_asked
     from monitor.pair_signals import PairReading
     from monitor.signals import RELEVANCE
 

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("shopmon.check")
 
-EDGE_CASES = "edge_cases.parquet"
-
 
 def check(
     data: Any,
@@ -187,8 +185,6 @@ def _examine(request: Request, project: Project, begun: _Begun, scratch: Path, f
         final = project.runs.absolute() / begun.run_id
         artifacts = _artifacts(request, validation, final, begun.run_id, batch, suite.name)
         artifacts |= {name: final / file for name, file in compared.artifacts.items()}
-        if (folder / EDGE_CASES).exists():
-            artifacts["edge_cases"] = final / EDGE_CASES
         result = _result(batch, validation, begun)
     result = replace(result, drift=compared.section, windows=windows, edge_cases=cases)
     result = replace(result, suite=suite.name, artifacts=artifacts)

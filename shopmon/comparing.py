@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,15 +33,20 @@ if TYPE_CHECKING:
     from expectations.batch import Batch
     from monitor.concept_drift import ErrorStream
     from monitor.drift import DriftSettings
-    from monitor.edge_cases import EdgeCases, EdgeCaseSettings
+    from monitor.edge_case_rules import EdgeCaseSettings
+    from monitor.edge_cases import EdgeCases
     from monitor.pair_relation import PairColumns
     from monitor.profiles import Profile, ProfileSettings
     from monitor.reference import Reference
 
+_EDGE_CASES = "edge_cases.parquet"
+"""The rows that a model should learn from, in a run's folder: a file, or a folder of parts."""
 _HEARTBEAT = 0.2
 """Seconds at most from Ctrl-C until it is noticed."""
 MOST_COLUMNS = 100
 """Columns that Evidently measures at most, those that drifted first: its page of thousands could not be opened."""
+_EXAMPLES = 5
+"""Rows that are shown of those that were selected."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Compared:
     """What changed, and what was written about it."""
 
     section: DriftSection
-    artifacts: Mapping[str, str] = field(default_factory=dict)
+    artifacts: dict[str, str] = field(default_factory=dict)
     """Name → file in the run's folder."""
 
 
@@ -65,8 +70,11 @@ class FitRows(Protocol):
     def errors(self) -> ErrorStream:
         """Where the model was wrong."""
 
-    def select(self, settings: EdgeCaseSettings, **asked: Any) -> EdgeCases:
-        """Which of them a model should learn from; `asked` as for `monitor.edge_cases.select`."""
+    def select(self, settings: EdgeCaseSettings, into: Path, **asked: Any) -> EdgeCases:
+        """Which of them a model should learn from, put into a file, or a folder of them, if there are any.
+
+        `asked` as for `monitor.edge_cases.select`.
+        """
 
 
 @dataclass(frozen=True)
@@ -89,10 +97,15 @@ class RowsHere:
 
         return error_stream(self.batch, FIT)
 
-    def select(self, settings: EdgeCaseSettings, **asked: Any) -> EdgeCases:
+    def select(self, settings: EdgeCaseSettings, into: Path, **asked: Any) -> EdgeCases:
+        import pyarrow.parquet as pq
+
         from monitor.edge_cases import select
 
-        return select(self.batch, settings, relation=FIT, progress=self.progress, **asked)
+        found = select(self.batch, settings, relation=FIT, progress=self.progress, **asked)
+        if found.selected:
+            pq.write_table(found.rows, into, compression="zstd")
+        return found
 
 
 def beyond_rules(
@@ -111,12 +124,13 @@ def beyond_rules(
     # Python compares the samples while DuckDB looks for rows to learn from: neither waits for the other.
     with ThreadPoolExecutor(1, thread_name_prefix="shopmon-compare") as beside:
         comparing = beside.submit(_compared, sides, batch, request, project, folder, run_id)
-        found = _selected(batch, rows, request, project, reference, pairs)
+        found = _selected(batch, rows, request, project, reference, pairs, folder / _EDGE_CASES)
         while wait([comparing], timeout=_HEARTBEAT).not_done:  # woken now and then, to hear of Ctrl-C
             pass
         compared = comparing.result()
     section = replace(compared.section, concept=concept)
-    return replace(compared, section=section), _gathered(found, batch, request, project, folder, run_id)
+    files = compared.artifacts | ({"edge_cases": _EDGE_CASES} if found.selected else {})
+    return Compared(section, files), _gathered(found, batch, request, project, run_id)
 
 
 @dataclass(frozen=True)
@@ -264,6 +278,7 @@ def _selected(
     project: Project,
     reference: Reference | None,
     pairs: PairChampion | None,
+    into: Path,
 ) -> EdgeCases:
     from monitor.pair_signals import reader
     from monitor.retraining_set import RetrainingSet
@@ -277,6 +292,7 @@ def _selected(
         readers[RELEVANCE] = reader(pairs.of_batch, batch)
     found = rows.select(
         settings,
+        into,
         reference=reference.profile if reference else None,
         known_hashes=RetrainingSet(project.retraining).known_hashes(batch.kind),
         model_signals=None if masked is None else masked.says,
@@ -287,12 +303,9 @@ def _selected(
     return replace(found, model=replace(found.model, model=masked.model_id))
 
 
-def _gathered(
-    found: EdgeCases, batch: Batch, request: Request, project: Project, folder: Path, run_id: str
-) -> EdgeCaseSection:
-    """Put the selected rows into the retraining set, each once, and beside the run's other files."""
+def _gathered(found: EdgeCases, batch: Batch, request: Request, project: Project, run_id: str) -> EdgeCaseSection:
+    """Put the selected rows into the retraining set, each once."""
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     from monitor.retraining_set import RetrainingSet
 
@@ -304,17 +317,19 @@ def _gathered(
             retraining_set_rows=gathered.rows(),
             retrain_after=said.retrain_after,
         )
-    if found.rows.num_rows:
-        pq.write_table(found.rows, folder / "edge_cases.parquet", compression="zstd")
     request.progress("adding to the retraining set")
-    added = gathered.add(_with_sources(found.rows, batch), run_id)
-    labelled = found.rows.filter(pc.is_valid(found.rows.column("label")))
-    if labelled.num_rows:  # labels that came with the batch itself
-        gathered.add_labels(labelled.select(["text_hash", "label"]), kind=batch.kind, run_id=run_id)
+    new, examples = 0, list[ExampleRow]()
+    for rows in found.bulks():
+        added = gathered.add(_with_sources(rows, batch), run_id)
+        new += added.new
+        labelled = rows.filter(pc.is_valid(rows.column("label")))
+        if labelled.num_rows:  # labels that came with the batch itself
+            gathered.add_labels(labelled.select(["text_hash", "label"]), kind=batch.kind, run_id=run_id)
+        examples += _examples(rows, batch, _EXAMPLES - len(examples))
     return EdgeCaseSection(
         SelectionStatus.SELECTED,
         f"{len(found.by_reason)} rules were asked",
-        selected=found.rows.num_rows,
+        selected=found.selected,
         by_reason=found.by_reason,
         by_role=found.by_role,
         looked_at=found.looked_at,
@@ -322,10 +337,10 @@ def _gathered(
         model=found.model,
         further_models=found.further_models,
         skipped=found.skipped,
-        added=added.new,
+        added=new,
         retraining_set_rows=added.total,
         retrain_after=said.retrain_after,
-        examples=_examples(found.rows, batch),
+        examples=tuple(examples),
     )
 
 
@@ -339,6 +354,6 @@ def _with_sources(rows: pa.Table, batch: Batch) -> pa.Table:
     return table.append_column("batch", pa.array([sources[f].sha256 for f in files], pa.string()))
 
 
-def _examples(rows: pa.Table, batch: Batch, most: int = 5) -> tuple[ExampleRow, ...]:
+def _examples(rows: pa.Table, batch: Batch, most: int) -> list[ExampleRow]:
     some: Sequence[dict[str, Any]] = rows.slice(0, most).to_pylist()
-    return tuple(ExampleRow(batch.parts[r["file"]].found.name, r["row"], r["text"]) for r in some)
+    return [ExampleRow(batch.parts[r["file"]].found.name, r["row"], r["text"]) for r in some]

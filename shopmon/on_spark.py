@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from expectations.spark_validation import Validated
     from expectations.suite import Suite
     from monitor.concept_drift import ErrorStream
-    from monitor.edge_cases import EdgeCases, EdgeCaseSettings
+    from monitor.edge_case_rules import EdgeCaseSettings
+    from monitor.edge_cases import EdgeCases
     from monitor.profiles import Profile, ProfileSettings
 
 _STAGING = ".pieces"
@@ -163,13 +164,13 @@ class FitRowsOnSpark:
 
         return error_stream_on_spark(self.spark, self.fit, self.batch)
 
-    def select(self, settings: EdgeCaseSettings, **asked: Any) -> EdgeCases:
-        """Which of them a model should learn from."""
+    def select(self, settings: EdgeCaseSettings, into: Path, **asked: Any) -> EdgeCases:
+        """Which of them a model should learn from, written by the executors into a folder."""
         from monitor.edge_cases import select
         from monitor.edge_cases_on_spark import LookingOnSpark
 
         known = asked["known_hashes"] if asked.get("known_hashes") is not None and len(asked["known_hashes"]) else None
-        looking = partial(LookingOnSpark, self.spark, self.fit, self.batch, known_hashes=known)
+        looking = partial(LookingOnSpark, self.spark, self.fit, known_hashes=known, into=into)
         return select(self.batch, settings, relation=self.fit.name, looking=looking, progress=self.progress, **asked)
 
 

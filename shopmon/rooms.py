@@ -15,7 +15,7 @@ CLASSIFIERS = ("relevance", "sentiment", "category", "nli")
 
 if TYPE_CHECKING:
     from monitor.drift import DriftSettings
-    from monitor.edge_cases import EdgeCaseSettings
+    from monitor.edge_case_rules import EdgeCaseSettings
     from monitor.evidently_report import EvidentlySettings
     from retrain.category import CategorySettings
     from retrain.classifier_settings import ClassifierTraining
@@ -65,7 +65,7 @@ def evidently_settings(project: Project) -> EvidentlySettings | None:
 
 def edge_case_settings(project: Project) -> EdgeCaseSettings:
     """Which rows a model should learn from."""
-    from monitor.edge_cases import EdgeCaseSettings, Role, Rule
+    from monitor.edge_case_rules import EdgeCaseSettings, Role, Rule
     from monitor.signals import Words
 
     said = project.settings.edge_cases

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from monitor.edge_cases import EdgeCaseSettings
+    from monitor.edge_case_rules import EdgeCaseSettings
     from monitor.signals import Reader
     from retrain.hypotheses import Question
     from retrain.zero_shot import ZeroShot
@@ -30,7 +30,7 @@ def topic_readers(
     The model is loaded, with all that takes, when the first row is left to it. Raises ProjectError for topics that
     cannot be asked about.
     """
-    from monitor.edge_cases import models_asked
+    from monitor.edge_case_rules import models_asked
     from monitor.signals import INFERENCE
     from monitor.topic_signals import topic_reader, unasked
 

@@ -32,7 +32,7 @@ from expectations.sources import _EXTENSIONS
 from expectations.suite import load_suite
 from monitor.concept_drift import Detector
 from monitor.drift import LANGUAGE
-from monitor.edge_cases import Role, Rule, default_rules, parse_rules
+from monitor.edge_case_rules import Role, Rule, default_rules, parse_rules
 from monitor.evidently_report import EvidentlySettings
 from monitor.formula import FormulaError, check, parse
 from monitor.profiles import BUCKETS, WORD_BUCKETS, ProfileSettings, Sort

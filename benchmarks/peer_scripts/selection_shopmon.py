@@ -11,7 +11,8 @@ def prepare(folder: Path, scratch: Path) -> measuring.Work:
     import uptrain.framework.signal  # noqa: F401  # by which formulas are asked
 
     from expectations.batch import open_batch
-    from monitor.edge_cases import EdgeCaseSettings, Rule, select
+    from monitor.edge_case_rules import EdgeCaseSettings, Rule
+    from monitor.edge_cases import select
     from monitor.signals import Words
 
     settings = EdgeCaseSettings(Words(**WORDS), {"chosen": Rule(CHOOSES)}, defaults=False, matching="substring")

@@ -17,7 +17,8 @@ import pyarrow as pa
 from corpus import DATA, HERE, SEED, TEMPLATE, corpus, counted
 
 from expectations.batch import Batch, open_batch
-from monitor.edge_cases import EdgeCaseSettings, Rule, select
+from monitor.edge_case_rules import EdgeCaseSettings, Rule
+from monitor.edge_cases import select
 from shopmon.project import Project
 from shopmon.rooms import edge_case_settings
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from expectations.batch import open_batch
 from expectations.errors import ShopmonError
 from expectations.kinds import KINDS
-from monitor.edge_cases import EdgeCaseSettings, Role, Rule, default_rules, models_asked, parse_rules, select, share_out
+from monitor.edge_case_rules import EdgeCaseSettings, Role, Rule, default_rules, models_asked, parse_rules
+from monitor.edge_cases import select, share_out
 from monitor.formula import AnyOf, Comparison, Flag, Not, parse, settled
 from monitor.pair_signals import PairReading, reader
 from monitor.retraining_set import text_hash
@@ -374,7 +375,7 @@ def test_a_limited_rule_chooses_the_same_rows_though_it_is_asked_of_few(formula,
     rules = {"few": Rule(formula, at_most=30), "all": "stars > 0"}
     chosen, beyond = [], []
     for horizon in (1_000_000, 300, 10):  # asked of all; of some, which are enough; of some, and then of all
-        monkeypatch.setattr("monitor.edge_cases._HORIZON", horizon)
+        monkeypatch.setattr("monitor.edge_case_scan._HORIZON", horizon)
         with opened(reviews(texts)) as batch:
             found = select(batch, only(rules, words=words))
         chosen.append([row["row"] for row in found.rows.to_pylist() if "few" in row["reasons"]])

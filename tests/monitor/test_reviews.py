@@ -21,7 +21,7 @@ from sqlalchemy import Engine, create_engine, inspect
 import monitor.migrations
 from expectations.errors import RunStoreError, ShopmonError
 from monitor import run_database
-from monitor.edge_cases import Role
+from monitor.edge_case_rules import Role
 from monitor.migrations import VERSION_TABLE
 from monitor.reviews import ROLES, Decided, Decision, Reviewed, Reviews, Verdict, decided_labels, reviewed
 from monitor.run_database import connect, parse_address, writing

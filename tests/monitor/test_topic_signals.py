@@ -8,7 +8,8 @@ import pytest
 
 from expectations.batch import open_batch
 from expectations.errors import ShopmonError
-from monitor.edge_cases import EdgeCaseSettings, Rule, select
+from monitor.edge_case_rules import EdgeCaseSettings, Rule
+from monitor.edge_cases import select
 from monitor.signals import INFERENCE
 from monitor.topic_signals import signals, topic_reader, unasked
 

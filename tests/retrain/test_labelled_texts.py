@@ -16,7 +16,7 @@ import pytest
 from expectations.errors import ShopmonError
 from retrain.labelled_texts import OTHER, Rare, TextSettings, read_texts
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 AMAZON = pa.table(
     {
         "Product Name": ["Lamp", "lamp", "Puzzle", "Kite", "Desk"],

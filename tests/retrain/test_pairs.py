@@ -16,7 +16,7 @@ import pytest
 from expectations.errors import ShopmonError
 from retrain.pairs import ATTRIBUTES, Missing, PairSettings, Version, read_pairs
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 QUERIES = ("led lamp", "LED  Lamp!", "red shoes", "zapatos rojos")
 
 

@@ -195,35 +195,57 @@ def test_a_process_that_is_gone_without_a_word_is_told(together: Any, room: Path
 # torchrun itself
 
 
-def torchrun(script: Path, request: Any) -> subprocess.CompletedProcess[str]:
-    asked = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"]
-    return subprocess.run(
-        [*asked, str(script), json.dumps(asdict(request))],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-    )
+def torchrun(script: Path, request: Any, *where: str) -> subprocess.Popen[str]:
+    """An agent of torchrun that starts."""
+    asked = [sys.executable, "-m", "torch.distributed.run", *where, str(script), json.dumps(asdict(request))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def ended_with(agent: subprocess.Popen[str]) -> tuple[int, str]:
+    """Its exit code and what it said."""
+    try:
+        _, said = agent.communicate(timeout=240)
+    finally:
+        agent.kill()
+    return agent.returncode, said
+
+
+def one_machine() -> tuple[str, ...]:
+    return "--nproc-per-node=2", f"--master-port={free_port()}"
 
 
 def test_torchrun_trains_and_resumes(trainings: Any, tiny: ModuleType, room: Path) -> None:
     """An error of its second process ends both; then they go on."""
     request = trainings.request(room, harm="error in rank 1", at=8)
-    done = torchrun(Path(str(tiny.__file__)), request)
-    assert done.returncode != 0
-    assert done.stderr.count("ERROR this training was made to fail. Do nothing.") == 1
-    assert re.search(r"exitcode\s*:\s*2", done.stderr)
+    script = Path(str(tiny.__file__))
+    code, said = ended_with(torchrun(script, request, *one_machine()))
+    assert code != 0
+    assert said.count("ERROR this training was made to fail. Do nothing.") == 1
+    assert re.search(r"exitcode\s*:\s*2", said)
     again = trainings.request(room, resume=True)
-    done = torchrun(Path(str(tiny.__file__)), again)
-    assert done.returncode == 0, done.stderr
-    ended = trainings.ended(again, done.returncode)
+    code, said = ended_with(torchrun(script, again, *one_machine()))
+    assert code == 0, said
+    ended = trainings.ended(again, code)
     assert ended.said["processes"] == 2
     assert ended.said["resumed_from"] == 6
     assert list(train_lines(ended)) == list(range(1, 13))
 
 
 # Several machines
+
+
+def test_two_machines_that_share_a_folder_train_together(trainings: Any, tiny: ModuleType, room: Path) -> None:
+    """The commands of docs/scale.md: two agents, each for a process, that meet at an endpoint."""
+    request = trainings.request(room)
+    meet = ("--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=shop-1")
+    endpoint = f"--rdzv-endpoint=127.0.0.1:{free_port()}"
+    agents = [torchrun(Path(str(tiny.__file__)), request, *meet, endpoint) for _ in range(2)]
+    told = [ended_with(agent) for agent in agents]
+    assert [code for code, _ in told] == [0, 0], told
+    ended = trainings.ended(request, 0)
+    assert ended.said["processes"] == 2
+    assert list(train_lines(ended)) == list(range(1, 13))
 
 
 @pytest.mark.parametrize(("numbers", "place"), [((0, 0), 0), ((2, 0), 1), ((1, 1), 2)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,39 +17,14 @@ import pytest
 import shopmon
 from expectations import pieces
 from expectations.errors import ShopmonError
-from shopmon import sample_data
 from shopmon.outcome import CheckResult
-from shopmon.planted_faults import plant
-from shopmon.project import Project
-from shopmon.references import set_reference
 
-MAY_DIFFER = {"run_id", "seconds", "started", "moment", "engine", "artifacts"}
-"""Of the document: when it was, who counted, and where files lie."""
+from .example_spark import checked, differences, make_project
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a reference, brands to look for, and a batch of two files that differs from it."""
-    root = tmp_path_factory.mktemp("project")
-    (root / "shopmon.toml").write_text(
-        '[drift]\nsegments = ["category"]\n\n[edge_cases.words]\nbrands = ["Nike"]\nunwanted = ["cheap"]\n',
-        encoding="utf-8",
-    )
-    pq.write_table(sample_data.reviews(1_500, seed=1), root / "reference.parquet")
-    set_reference(root / "reference.parquet", project=root)
-    table = plant(sample_data.reviews(1_200, seed=2, start=5_000), seed=2, share=0.01).table
-    said = pa.array([str(number % 5 + 1) for number in range(table.num_rows)])
-    table = table.append_column("prediction", said)
-    (root / "new").mkdir()
-    pq.write_table(table.slice(0, 700), root / "new" / "monday.parquet", row_group_size=250)
-    pq.write_table(table.slice(700), root / "new" / "tuesday.parquet")
-    return root
-
-
-def checked(root: Path, engine: str, **options: Any) -> CheckResult:
-    """A check that finds an empty retraining set."""
-    shutil.rmtree(Project.of(root).retraining, ignore_errors=True)
-    return shopmon.check(root / "new", engine=engine, project=root, **options)
+    return make_project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +35,6 @@ def both(project: Path, spark: Any) -> tuple[CheckResult, CheckResult]:
         patched.setattr(pieces, "PIECE_ROWS", 300)
         there = checked(project, "spark", write_good=project / "good on spark")
     return here, there
-
-
-def differences(one: Any, other: Any, place: str = "") -> list[str]:
-    """Where two documents differ beyond the last digits of a number."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        names = sorted({*one, *other} - MAY_DIFFER)
-        return [d for n in names for d in differences(one.get(n, "-"), other.get(n, "-"), f"{place}.{n}")]
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [d for i, (a, b) in enumerate(zip(one, other, strict=True)) for d in differences(a, b, f"{place}[{i}]")]
-    if isinstance(one, float) and isinstance(other, float):
-        return [] if one == pytest.approx(other, rel=1e-9) else [f"{place}: {one} {other}"]
-    return [] if one == other else [f"{place}: {one!r} {other!r}"]
 
 
 @pytest.mark.slow
@@ -93,6 +55,7 @@ def test_the_executors_put_the_same_rows_aside(both: tuple[CheckResult, CheckRes
 
 def test_the_same_edge_cases_are_selected(both: tuple[CheckResult, CheckResult]) -> None:
     here, there = both
+    assert there.artifacts["edge_cases"].is_dir()
     assert pq.read_table(here.artifacts["edge_cases"]).equals(pq.read_table(there.artifacts["edge_cases"]))
 
 
@@ -101,7 +64,7 @@ def test_nothing_but_the_result_is_left_in_a_run_s_folder(both: tuple[CheckResul
     assert there.folder
     hidden = [path.name for path in there.folder.rglob(".*")]
     assert hidden == []
-    parts = [path.name for path in there.artifacts["quarantine"].iterdir()]
+    parts = [path.name for name in ("quarantine", "edge_cases") for path in there.artifacts[name].iterdir()]
     assert all(re.fullmatch(r"part-\d{6}\.parquet", name) for name in parts)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from expectations.errors import ProjectError
 from expectations.kinds import KINDS
 from expectations.results import Engine
-from monitor.edge_cases import EdgeCaseSettings
+from monitor.edge_case_rules import EdgeCaseSettings
 from retrain.settings import GateSettings, MlmSettings, Objective, Prompts, Recipe, Training, Words
 from shopmon.project import STORE_URL_VARIABLE, Project
 from shopmon.reading import Reading
