@@ -322,3 +322,12 @@ def read_as(task: str, place: int) -> str:
 def value_of(name: str) -> str:
     """The name of the column that holds a cheap signal."""
     return f"value of {name}"
+
+
+def is_judged(name: str) -> bool:
+    """Whether a column of the rows that are drawn holds a draw, a flag of a rule, or a cheap signal.
+
+    >>> [name for name in ("text", "draw", "sure_0", "value of words", "mlm reads 0") if is_judged(name)]
+    ['draw', 'sure_0', 'value of words']
+    """
+    return name == "draw" or name.startswith(("sure_", "open_", value_of("")))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from expectations.spark_fit import Fit, opened_fit
 from expectations.spark_jobs import Shared, merged_on_pieces, on_pieces
 from expectations.spark_quarantine import parts_of
 from expectations.sql import literal
-from monitor.edge_case_scan import VERDICTS, WHOSE, Counted, Kept, Near, Scan, draws_of, know, whole_rows
+from monitor.edge_case_scan import VERDICTS, WHOSE, Counted, Kept, Near, Scan, draws_of, is_judged, know, whole_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -120,12 +120,17 @@ class DrawnOnSpark:
     into: Path
 
     def column(self, name: str) -> pa.ChunkedArray:
-        return self._all.to_table([name]).column(name)
+        return self._judged.column(name)
 
     def of(self, names: Sequence[str], rows: NDArray[np.intp]) -> pa.Table:
         return self._all.take(pa.array(rows), columns=list(names))
 
-    @property
+    @cached_property
+    def _judged(self) -> pa.Table:
+        """What rules are decided by, of all rows: each file is opened once for it."""
+        return self._all.to_table([name for name in self._all.schema.names if is_judged(name)])
+
+    @cached_property
     def _all(self) -> Dataset:
         return dataset([str(self.shared.folder / part.name) for part in self.parts], format="parquet")
 
