@@ -6,10 +6,10 @@ Every part is profiled like the reference, all parts in three scans: numbers, ca
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from itertools import chain, pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -34,10 +34,11 @@ from monitor.profiles import (
     aggregates_sql,
     compared_like,
     counted_categories,
-    counted_texts,
+    drawn_up_to,
     measured_numbers,
     merge,
 )
+from monitor.unfinished_profiles import finished, unfinished
 from monitor.windows import Windows
 
 MOST_WINDOWS = 1_000
@@ -48,7 +49,7 @@ _COLUMNS = 50
 """Columns that are counted in one statement."""
 _STREAMED = 10_000
 """Drawn rows that are taken from DuckDB at a time."""
-_PARTS, _MOMENT = "profile_parts", "__shopmon_moment"
+_PARTS, _FILES, _MOMENT = "profile_parts", "profile_parts_files", "__shopmon_moment"
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,17 @@ class Part:
     rows: int
     files: int = 1
     """Files that the rows stand in."""
+    among: int | None = None
+    """Rows among which these are drawn, where they are some of a part; None where they are all."""
 
 
 @dataclass(frozen=True)
 class Split:
     """A batch's rows by window."""
 
+    windows: Windows
+    now: datetime
+    """When it was made."""
     parts: tuple[Part, ...]
     """By file and window; none without a row."""
     undated: int
@@ -76,6 +82,11 @@ class Split:
     """Rows whose date lies in the future: they are in no window, either."""
     late: int
     """Rows older than any of the reference; they are in the windows of their dates."""
+
+    @property
+    def future_from(self) -> datetime:
+        """The moment from which on dates lie in the future, without a zone."""
+        return _future_from(self.now)
 
 
 def split(
@@ -86,22 +97,47 @@ def split(
     Rows that lie a day or more behind `now` are in the future: clocks and time zones differ. Raises BatchError for a
     batch without dates, and for one that reaches over more than a thousand windows.
     """
-    moment = _moment(batch)
-    first = like.columns.get("date")
-    oldest = first.minimum if isinstance(first, NumberProfile) else float("nan")
-    bound = Bound()
-    late = f"epoch_us(d) / 86400e6 < {bound.to(oldest)}" if oldest == oldest else "false"
-    future = f"d >= {bound.to(now.replace(tzinfo=None))}::timestamp + interval 1 day"
-    file = FILE if by_file else "null::integer"
-    dated = f"(select {FILE}, {moment} as d from {quoted(relation)})"
+    of_files, bound = counted_sql(batch, windows, like, now, relation)
     found = batch.rows_of(
-        f"select {file} as f, {windows.place_sql('d')} as w, coalesce({future}, false) as future, count(*), "
-        f"count(distinct {FILE}), count(*) filter ({late}) from {dated} group by all order by all",
+        f"select {'file' if by_file else 'null::integer'} as f, place, future, sum(rows)::bigint, count(*), "
+        f"sum(late)::bigint from ({of_files}) group by all order by all",
         bound,
     )
+    return split_of(found, windows, now)
+
+
+def counted_sql(
+    batch: Batch, windows: Windows, like: Profile, now: datetime, relation: str = "batch"
+) -> tuple[str, Bound]:
+    """SQL: how many rows of a relation lie in each window (`place`), by file; and the values that it names.
+
+    Its columns are file, place, future, rows, and late, which are some of the rows. Raises BatchError for a batch
+    without dates.
+    """
+    moment, bound = _moment(batch), Bound()
+    first = like.columns.get("date")
+    oldest = first.minimum if isinstance(first, NumberProfile) else float("nan")
+    late = f"epoch_us(d) / 86400e6 < {bound.to(oldest)}" if oldest == oldest else "false"
+    future = f"d >= {bound.to(_future_from(now))}::timestamp"
+    sql = (
+        f"select {FILE} as file, {windows.place_sql('d')} as place, coalesce({future}, false) as future, "
+        f"count(*) as rows, count(*) filter ({late}) as late "
+        f"from (select {FILE}, {moment} as d from {quoted(relation)}) group by all"
+    )
+    return sql, bound
+
+
+def split_of(
+    found: Iterable[tuple[int | None, int | None, bool, int, int, int]], windows: Windows, now: datetime
+) -> Split:
+    """What was counted, as a split: file (None: all), window, whether in the future; rows, files, late rows.
+
+    Raises BatchError where they reach over more than a thousand windows.
+    """
+    counted = list(found)
     parts = [
         Part(file, window, rows, files)
-        for file, window, future, rows, files, _ in found
+        for file, window, future, rows, files, _ in counted
         if window is not None and not future
     ]
     several = {part.window for part in parts}
@@ -112,17 +148,18 @@ def split(
             advice="Choose longer windows ([drift] window), or see whether the column is a date of the rows: --column.",
         )
     return Split(
+        windows,
+        now,
         tuple(parts),
-        undated=sum(rows for _, window, _, rows, *_ in found if window is None),
-        future=sum(rows for _, window, future, rows, *_ in found if window is not None and future),
-        late=sum(older for *_, older in found),
+        undated=sum(rows for _, window, _, rows, *_ in counted if window is None),
+        future=sum(rows for _, window, future, rows, *_ in counted if window is not None and future),
+        late=sum(older for *_, older in counted),
     )
 
 
 def part_profiles(
     batch: Batch,
-    windows: Windows,
-    parts: Sequence[Part],
+    found: Split,
     like: Profile,
     settings: ProfileSettings = ProfileSettings(),
     *,
@@ -134,17 +171,28 @@ def part_profiles(
     A part's sample is drawn by a hash of its file's name and the row's number: however files are grouped into batches,
     the samples of all parts add up to an even one. Memory holds the numbers of 500 parts, and the drawn rows of one.
     """
+    files = {index: part.found.name for index, part in enumerate(batch.parts)}
+    for part, profile in unfinished_parts(batch, found, like, settings, relation=relation, files=files):
+        progress(f"profiling the window {found.windows.name(part.window)}: {part.rows:,} rows")
+        yield part, finished(profile, settings, like)
+
+
+def unfinished_parts(
+    batch: Batch, found: Split, like: Profile, settings: ProfileSettings, *, relation: str, files: Mapping[int, str]
+) -> Iterator[tuple[Part, Profile]]:
+    """The same before texts are counted: their samples are all rows that are drawn. `files` are the names by index."""
     asked = compared_like(batch, like, settings)
-    for begin in range(0, len(parts), _AT_ONCE):
-        some = _Some(batch, windows, parts[begin : begin + _AT_ONCE], asked, settings, quoted(relation))
+    salts = {"file": pa.array(list(files), pa.int32()),
+             "salt": pa.array([_salt(name) for name in files.values()], pa.uint64())}  # fmt: skip
+    batch.connection.register(_FILES, pa.table(salts))
+    for begin in range(0, len(found.parts), _AT_ONCE):
+        at_once = replace(found, parts=found.parts[begin : begin + _AT_ONCE])
+        some = _Some(batch, at_once, asked, max(settings.sample_rows, settings.text_rows), quoted(relation))
         with_numbers = some.numbers()
         with_categories = some.categories()
         for part, drawn in some.drawn():
-            progress(f"profiling the window {windows.name(part.window)}: {part.rows:,} rows")
-            numbers, missing = with_numbers[part]
-            columns: dict[str, ColumnProfile] = {**numbers, **with_categories(part)}
-            columns |= _texts(drawn, asked, missing, like, settings, part.rows)
-            yield part, _profile(batch, part, asked, columns, drawn.slice(0, settings.sample_rows).combine_chunks())
+            columns = with_numbers[part] | with_categories(part)
+            yield part, unfinished(batch.kind, part.rows, asked, columns, drawn, like)
 
 
 def merged(parts: Sequence[Profile], settings: ProfileSettings = ProfileSettings()) -> Profile:
@@ -181,55 +229,41 @@ def _moment(batch: Batch) -> str:
     return f"(case when {day} >= timestamp '0001-01-01' and {day} < timestamp '10000-01-01' then {day} end)"
 
 
+def _future_from(now: datetime) -> datetime:
+    return now.replace(tzinfo=None) + timedelta(days=1)
+
+
 class _Some:
     """Several parts of a batch, looked at together."""
 
-    def __init__(
-        self,
-        batch: Batch,
-        windows: Windows,
-        parts: Sequence[Part],
-        asked: Sequence[ComparedColumn],
-        settings: ProfileSettings,
-        view: str,
-    ) -> None:
-        self.batch, self.parts, self.asked, self.settings = batch, parts, asked, settings
-        self.place = {(part.file, part.window): index for index, part in enumerate(parts)}
-        wanted = max(settings.sample_rows, settings.text_rows)
+    def __init__(self, batch: Batch, found: Split, asked: Sequence[ComparedColumn], wanted: int, view: str) -> None:
+        self.batch, self.parts, self.asked = batch, found.parts, asked
+        self.place = {(part.file, part.window): index for index, part in enumerate(self.parts)}
         table = {
-            "part": pa.array(range(len(parts)), pa.int32()),
-            "f": pa.array([part.file for part in parts], pa.int32()),
-            "w": pa.array([part.window for part in parts], pa.int64()),
-            "last": pa.array([_last(part.rows, wanted) for part in parts], pa.uint64()),
+            "part": pa.array(range(len(self.parts)), pa.int32()),
+            "f": pa.array([part.file for part in self.parts], pa.int32()),
+            "w": pa.array([part.window for part in self.parts], pa.int64()),
+            "future": pa.array([found.future_from] * len(self.parts), pa.timestamp("us")),
+            "last": pa.array([drawn_up_to(part.among or part.rows, wanted) for part in self.parts], pa.uint64()),
         }
-        salts = {"file": pa.array(range(len(batch.parts)), pa.int32()),
-                 "salt": pa.array([_salt(part.found.name) for part in batch.parts], pa.uint64())}  # fmt: skip
         batch.connection.register(_PARTS, pa.table(table))
-        batch.connection.register(f"{_PARTS}_files", pa.table(salts))
         values = "".join(f", {one.sql} as k{i}" for i, one in enumerate(asked))
-        placed = (
-            f"(select *, {windows.place_sql(_MOMENT)} as w from (select *, {_moment(batch)} as {_MOMENT} from {view}))"
-        )
-        same_file = f"p.f = b.{FILE}" if any(part.file is not None for part in parts) else "true"
-        self.rows = (
-            f"(select part, last, {FILE}, {ROW}{values} from {placed} b join {_PARTS} p on p.w = b.w and {same_file})"
-        )
+        in_window = found.windows.place_sql(_MOMENT)
+        placed = f"(select *, {in_window} as w from (select *, {_moment(batch)} as {_MOMENT} from {view}))"
+        same_file = f"p.f = b.{FILE}" if any(part.file is not None for part in self.parts) else "true"
+        joined = f"{placed} b join {_PARTS} p on p.w = b.w and b.{_MOMENT} < p.future and {same_file}"
+        self.rows = f"(select part, last, {FILE}, {ROW}{values} from {joined})"
 
-    def numbers(self) -> dict[Part, tuple[dict[str, ColumnProfile], dict[str, int]]]:
-        """Of each part the profiles of numbers and dates, and how many texts are missing."""
+    def numbers(self) -> dict[Part, dict[str, ColumnProfile | int]]:
+        """Of each part the profiles of numbers and dates; of texts, how many are missing."""
         counted = [(i, one) for i, one in enumerate(self.asked) if one.sort is not Sort.CATEGORY]
-        found: dict[Part, tuple[dict[str, ColumnProfile], dict[str, int]]] = {part: ({}, {}) for part in self.parts}
+        found: dict[Part, dict[str, ColumnProfile | int]] = {part: {} for part in self.parts}
         for begin in range(0, len(counted), _COLUMNS):
             some = [(replace(one, sql=f"k{i}")) for i, one in counted[begin : begin + _COLUMNS]]
             sql = f"select part, {', '.join(aggregates_sql(some))} from {self.rows} group by part"
             for number, *values in self.batch.rows_of(sql):
                 part, told = self.parts[number], iter(values)
-                for one in some:
-                    measured = measured_numbers(one, part.rows, told)
-                    if isinstance(measured, NumberProfile):
-                        found[part][0][one.name] = measured
-                    else:
-                        found[part][1][one.name] = measured
+                found[part] |= {one.name: measured_numbers(one, part.rows, told) for one in some}
         return found
 
     def categories(self) -> Callable[[Part], dict[str, ColumnProfile]]:
@@ -264,67 +298,37 @@ class _Some:
         return found
 
     def drawn(self) -> Iterator[tuple[Part, pa.Table]]:
-        """The drawn rows of each part, sorted by priority."""
+        """The drawn rows of each part, which may be none where a part is drawn among more rows."""
         keys = "".join(f"k{i}, " for i, _ in enumerate(self.asked))
-        salted = f"{self.rows} r join {_PARTS}_files s on s.file = r.{FILE}"
+        salted = f"{self.rows} r join {_FILES} s on s.file = r.{FILE}"
         sql = (
             f"select part, {keys}{FILE}, {ROW}, p as {quoted(PRIORITY)} from (select *, hash(salt, {ROW}) as p "
-            f"from {salted}) where p <= last order by part, p, {FILE}, {ROW}"
+            f"from {salted}) where p <= last order by part"
         )
         names = [*(one.name for one in self.asked), FILE, ROW, PRIORITY]
-        held: list[pa.RecordBatch] = []
-        current = 0
-        for batch in self.batch.connection.sql(sql).to_arrow_reader(_STREAMED):
-            numbers = batch.column(0).to_numpy()
-            ends = [*(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
-            begin = 0
-            for end in ends:
-                if numbers[begin] != current:
-                    yield self.parts[current], pa.Table.from_batches(held).drop_columns(["part"]).rename_columns(names)
-                    held, current = [], int(numbers[begin])
-                held.append(batch.slice(begin, end - begin))
-                begin = end
-        if held:
-            yield self.parts[current], pa.Table.from_batches(held).drop_columns(["part"]).rename_columns(names)
+        reader = self.batch.connection.sql(sql).to_arrow_reader(_STREAMED)
+        arriving = chain.from_iterable(map(_runs, reader))
+        end = (len(self.parts), None)
+        number, rows = next(arriving, end)
+        for place, part in enumerate(self.parts):
+            held: list[pa.RecordBatch] = []
+            while number == place:
+                held.append(rows)
+                number, rows = next(arriving, end)
+            yield part, pa.Table.from_batches(held, reader.schema).drop_columns(["part"]).rename_columns(names)
 
 
-def _last(rows: int, wanted: int) -> int:
-    """The priority up to which rows of a part are drawn: so many are wanted, and a few more come."""
-    return 2**64 - 1 if rows <= wanted else min(2**64 - 1, int(2**64 * (wanted + 6 * wanted**0.5 + 10) / rows))
+def _runs(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """A batch of rows that are sorted by their first column, cut where it changes; and the numbers that stand there."""
+    numbers = batch.column(0).to_numpy()
+    ends = [*(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+    for begin, end in pairwise([0, *ends]):
+        if begin < end:
+            yield int(numbers[begin]), batch.slice(begin, end - begin)
 
 
 def _salt(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
-
-
-def _texts(
-    drawn: pa.Table,
-    asked: Sequence[ComparedColumn],
-    missing: Mapping[str, int],
-    like: Profile,
-    settings: ProfileSettings,
-    rows: int,
-) -> dict[str, ColumnProfile]:
-    found: dict[str, ColumnProfile] = {}
-    for one in asked:
-        told = like.columns[one.name]
-        if isinstance(told, TextProfile):
-            column = drawn.column(one.name).slice(0, settings.text_rows)
-            found[one.name] = counted_texts(column, rows, missing[one.name], told.lengths.edges, settings.bins)
-    return found
-
-
-def _profile(
-    batch: Batch, part: Part, asked: Sequence[ComparedColumn], columns: Mapping[str, Any], sample: pa.Table
-) -> Profile:
-    return Profile(
-        kind=batch.kind,
-        rows=part.rows,
-        sorts={one.name: one.sort for one in asked},
-        columns={one.name: columns[one.name] for one in asked},
-        segments={},
-        sample=sample,
-    )
 
 
 def _all_missing(like: ColumnProfile, rows: int) -> ColumnProfile:

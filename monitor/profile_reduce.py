@@ -11,32 +11,23 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from expectations.columns import FILE, ROW
 from expectations.pieces import Piece
 from expectations.spark_fit import Fit, opened_fit
 from expectations.spark_jobs import merged_on_pieces
 from expectations.sql import quoted
 from monitor.profiles import (
     AT_ONCE,
-    PRIORITY,
-    ColumnProfile,
     Profile,
     ProfileSettings,
     Sort,
-    TextProfile,
     categories,
     compared_like,
-    counted_texts,
     drawn_up_to,
-    merge,
     numbers_and_drawn,
     segment,
 )
 from monitor.reference import archive, restored
+from monitor.unfinished_profiles import added, finished, unfinished
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -78,42 +69,19 @@ def _of_piece(
         told = [one for one in asked if one.sort is Sort.CATEGORY]
         for begin in range(0, len(told), AT_ONCE):
             found |= categories(batch, view, told[begin : begin + AT_ONCE], rows)
-        columns = {one.name: _column(found[one.name], like.columns[one.name], rows) for one in asked}
+        profile = unfinished(batch.kind, rows, asked, found, drawn, like)
         by_segment = {name: segment(batch, view, asked, name, settings, like) for name in segments}
-        sorts = {one.name: one.sort for one in asked}
-        return archive(Profile(batch.kind, rows, sorts, columns, by_segment, drawn), "piece")
-
-
-def _column(found: ColumnProfile | int, like: ColumnProfile, rows: int) -> ColumnProfile:
-    """What is known of a column in a piece; of a text, how many are missing."""
-    if not isinstance(found, int):
-        return found
-    edges = like.lengths.edges if isinstance(like, TextProfile) else np.array([], float)
-    return counted_texts(pa.array([], pa.string()), rows, found, edges, ProfileSettings().bins)
+        return archive(replace(profile, segments=by_segment), "piece")
 
 
 def _both(one: bytes, other: bytes) -> bytes:
-    if not (one and other):
-        return one or other
-    parts = [restored(one), restored(other)]
-    added = merge([replace(part, sample=part.sample.slice(0, 0)) for part in parts])
-    sample = pa.concat_tables([part.sample for part in parts], promote_options="permissive").combine_chunks()
-    return archive(replace(added, sample=sample), "pieces")
+    return archive(added([restored(one), restored(other)]), "pieces") if one and other else one or other
 
 
-def _whole(added: Profile, settings: ProfileSettings, like: Profile) -> Profile:
-    """The profile, from the sums and the drawn rows: texts are counted in the rows that one machine would draw."""
-    order = pc.sort_indices(added.sample, sort_keys=[(n, "ascending") for n in (PRIORITY, FILE, ROW)])
-    drawn = added.sample.take(order)
-    columns = dict(added.columns)
-    for name, column in added.columns.items():
-        told = like.columns[name]
-        if isinstance(column, TextProfile) and isinstance(told, TextProfile):
-            texts = drawn.column(name).slice(0, settings.text_rows)
-            columns[name] = counted_texts(texts, column.total, column.missing, told.lengths.edges, settings.bins)
+def _whole(told: Profile, settings: ProfileSettings, like: Profile) -> Profile:
+    """The profile, its segments' values in the order of the reference's."""
     by_segment = {
         name: {value: values[value] for value in like.segments.get(name, values) if value in values}
-        for name, values in added.segments.items()
+        for name, values in told.segments.items()
     }
-    sample = drawn.slice(0, settings.sample_rows).combine_chunks()
-    return replace(added, columns=columns, segments=by_segment, sample=sample)
+    return replace(finished(told, settings, like), segments=by_segment)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from monitor.results import DriftStatus, WindowDrift, WindowsSection
 from shopmon.outcome import without_password
@@ -18,8 +18,9 @@ from shopmon.rooms import drift_settings
 
 if TYPE_CHECKING:
     from expectations.batch import Batch
-    from monitor.profile_parts import Split
-    from monitor.profiles import Profile
+    from monitor.drift import DriftSettings
+    from monitor.profile_parts import Part, Split
+    from monitor.profiles import Profile, ProfileSettings
     from monitor.reference import Reference
     from monitor.windows import Windows
 
@@ -27,16 +28,45 @@ NO_REFERENCE = "there is no reference; set one with: shopmon reference set FILE"
 _BINS = "bins"
 
 
-def windowed(batch: Batch, request: Request, project: Project) -> WindowsSection:
+class RowsByWindow(Protocol):
+    """The good rows of a batch by window, wherever they lie."""
+
+    def split(self, windows: Windows, like: Profile, now: datetime) -> Split:
+        """How many there are in each."""
+
+    def profiles(self, found: Split, like: Profile, settings: ProfileSettings) -> Iterator[tuple[Part, Profile]]:
+        """What those of each show, in the bins of another profile."""
+
+
+@dataclass(frozen=True)
+class _RowsHere:
+    """Those of a batch on this machine."""
+
+    batch: Batch
+    by_file: bool
+    progress: Callable[[str], None]
+
+    def split(self, windows: Windows, like: Profile, now: datetime) -> Split:
+        from monitor.profile_parts import split
+
+        return split(self.batch, windows, like, now, by_file=self.by_file, relation=FIT)
+
+    def profiles(self, found: Split, like: Profile, settings: ProfileSettings) -> Iterator[tuple[Part, Profile]]:
+        from monitor.profile_parts import part_profiles
+
+        return part_profiles(self.batch, found, like, settings, relation=FIT, progress=self.progress)
+
+
+def windowed(batch: Batch, request: Request, project: Project, rows: RowsByWindow | None = None) -> WindowsSection:
     """What each window of time shows of a batch's good rows; nothing where the project asks for no windows.
 
     Where the request has a folder for shares, the profile of each file's rows in each window is put there, and nothing
-    is compared. Raises BatchError for a batch without dates whose reference has them.
+    is compared. `rows` are those of the batch; on this machine unless given. Raises BatchError for a batch without
+    dates whose reference has them.
     """
     length = project.settings.drift.window
     if length is None:
         return WindowsSection()
-    from monitor.profile_parts import split
     from monitor.windows import Windows
 
     windows, reference = Windows(length), _reference(batch, request, project)
@@ -49,29 +79,36 @@ def windowed(batch: Batch, request: Request, project: Project) -> WindowsSection
     if "date" not in reference.profile.columns and batch.column("date") is None:
         return WindowsSection(reason=f"these {batch.kind} have no dates, and neither has the reference", length=length)
     request.progress("putting rows into windows")
-    now, by_file = datetime.now(UTC), request.shares is not None
-    found = split(batch, windows, reference.profile, now, by_file=by_file, relation=FIT)
-    section = _compared(batch, windows, found, reference, request, project)
+    rows = rows or _RowsHere(batch, request.shares is not None, request.progress)
+    found = rows.split(windows, reference.profile, datetime.now(UTC))
+    settings = drift_settings(project, ())
+    profiles = rows.profiles(found, reference.profile, settings.profile)
+    if request.shares is None:
+        section = _compared(found, profiles, reference, settings, request.progress)
+    else:
+        section = _kept(batch, found, profiles, request.shares)
     return replace(section, undated=found.undated, future=found.future, late=found.late)
 
 
+def _kept(batch: Batch, found: Split, profiles: Iterable[tuple[Part, Profile]], shares: Path) -> WindowsSection:
+    for part, profile in profiles:
+        _keep(batch, shares / f"{part.file}_{part.window}.zip", part.file or 0, profile)
+    return counted(found)
+
+
 def _compared(
-    batch: Batch, windows: Windows, found: Split, reference: Reference, request: Request, project: Project
+    found: Split,
+    profiles: Iterable[tuple[Part, Profile]],
+    reference: Reference,
+    settings: DriftSettings,
+    progress: Callable[[str], None],
 ) -> WindowsSection:
-    from monitor.profile_parts import part_profiles
     from monitor.window_drift import together, window_drift
 
-    settings = drift_settings(project, ())
-    profiles = part_profiles(
-        batch, windows, found.parts, reference.profile, settings.profile, relation=FIT, progress=request.progress
-    )
-    if request.shares is not None:
-        for part, profile in profiles:
-            _keep(batch, request.shares / f"{part.file}_{part.window}.zip", part.file or 0, profile)
-        return counted(windows, found)
+    windows = found.windows
     compared = []
     for number, (part, profile) in enumerate(profiles, start=1):
-        told = numbered(request.progress, number, len(found.parts))
+        told = numbered(progress, number, len(found.parts))
         drift, _ = window_drift(windows, part.window, [profile], reference, settings, files=part.files, progress=told)
         compared.append(drift)
     return together(windows.written, compared, reference)
@@ -82,10 +119,10 @@ def numbered(progress: Callable[[str], None], number: int, of: int) -> Callable[
     return lambda doing: progress(f"{doing}, {number:,} of {of:,}")
 
 
-def counted(windows: Windows, found: Split) -> WindowsSection:
+def counted(found: Split) -> WindowsSection:
     """How many rows lie in which window, where they are compared later, together with those of other batches."""
     later = "compared once all new files are checked"
-    rows: dict[int, list[int]] = {}
+    windows, rows = found.windows, dict[int, list[int]]()
     for part in found.parts:
         rows.setdefault(part.window, []).append(part.rows)
     return WindowsSection(

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -70,7 +71,7 @@ def test_parts_of_files_and_windows_add_up_to_the_whole(folder, by_file):
     with batch_of(folder) as batch:
         whole = profile(batch, ALL)
         found = split(batch, WEEKS, whole, NOW, by_file=by_file)
-        parts = list(part_profiles(batch, WEEKS, found.parts, whole, ALL))
+        parts = list(part_profiles(batch, found, whole, ALL))
     assert [part for part, _ in parts] == list(found.parts)
     assert all(part.rows == one.rows for part, one in parts)
     assert_adds_up(merged([one for _, one in parts], ALL), whole)
@@ -80,12 +81,12 @@ def test_a_window_is_the_same_whichever_batches_brought_its_files(folder):
     with batch_of(folder) as batch:
         like = profile(batch, ALL)
         found = split(batch, WEEKS, like, NOW, by_file=False)
-        at_once = {part.window: one for part, one in part_profiles(batch, WEEKS, found.parts, like, ALL)}
+        at_once = {part.window: one for part, one in part_profiles(batch, found, like, ALL)}
     one_by_one: dict[int, list] = {}
     for file in sorted(folder.iterdir()):
         with batch_of(file) as batch:
             of_file = split(batch, WEEKS, like, NOW, by_file=True)
-            for part, one in part_profiles(batch, WEEKS, of_file.parts, like, ALL):
+            for part, one in part_profiles(batch, of_file, like, ALL):
                 one_by_one.setdefault(part.window, []).append(one)
     assert at_once.keys() == one_by_one.keys()
     for window, profiles in one_by_one.items():
@@ -99,6 +100,18 @@ def test_rows_without_a_date_and_those_of_the_future_are_in_no_window():
         found = split(batch, WEEKS, like, NOW, by_file=False)
     assert (found.undated, found.future, found.late) == (1, 2, 0)
     assert sum(part.rows for part in found.parts) == 5
+
+
+def test_rows_of_the_future_are_not_profiled_with_their_window_s_other_rows():
+    wednesday = datetime(2026, 11, 4, tzinfo=UTC)
+    with batch_of(dated(60, 1, [row % 7 for row in range(60)])) as batch:
+        like = profile(batch, ALL)
+        found = split(batch, WEEKS, like, wednesday, by_file=False)
+        ((part, only),) = part_profiles(batch, found, like, ALL)
+    assert (part.rows, found.future) == (27, 33)
+    assert only.sample.num_rows == 27
+    assert pc.max(only.sample["date"]).as_py() < datetime(2026, 11, 5)
+    assert all(column.missing == 0 for column in only.columns.values())
 
 
 def test_rows_that_are_older_than_the_reference_are_told_and_kept():
