@@ -1,6 +1,6 @@
-"""Which of the rows that are drawn are chosen? UpTrain's Signals say so.
+"""Which of the rows that are drawn are chosen?
 
-Dear signals are computed one after the other, and only where they still decide.
+UpTrain's Signals say so. Dear signals are computed one after the other, and only where they still decide.
 """
 
 from __future__ import annotations

@@ -132,11 +132,13 @@ class OnSpark:
         return self._validated
 
     def windowed(self) -> WindowsSection:
-        """Windows of time are put together from the files that `--new` finds, on one machine."""
-        length = self.project.settings.drift.window
-        if length is None:
-            return WindowsSection()
-        return WindowsSection(reason="a Spark cluster is not asked about windows of time", length=length)
+        """What each window of time shows of the fit rows of the batch that was validated."""
+        from monitor.windows_on_spark import WindowsOnSpark
+        from shopmon.windowing import windowed
+
+        batch, validated = self._done
+        rows = WindowsOnSpark(self.spark, validated.fit(FIT), batch, self.request.progress)
+        return windowed(batch, self.request, self.project, rows)
 
 
 @dataclass(frozen=True)

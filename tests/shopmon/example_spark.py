@@ -24,7 +24,8 @@ MAY_DIFFER = {"run_id", "seconds", "started", "moment", "engine", "artifacts"}
 def make_project(root: Path) -> Path:
     """A project with a reference, brands to look for, and a batch of two files that differs from it."""
     (root / "shopmon.toml").write_text(
-        '[drift]\nsegments = ["category"]\n\n[edge_cases.words]\nbrands = ["Nike"]\nunwanted = ["cheap"]\n',
+        '[drift]\nsegments = ["category"]\nwindow = "90d"\n\n'
+        '[edge_cases.words]\nbrands = ["Nike"]\nunwanted = ["cheap"]\n',
         encoding="utf-8",
     )
     pq.write_table(sample_data.reviews(1_500, seed=1), root / "reference.parquet")

@@ -17,6 +17,7 @@ import pytest
 import shopmon
 from expectations import pieces
 from expectations.errors import ShopmonError
+from monitor.results import DriftStatus
 from shopmon.outcome import CheckResult
 
 from .example_spark import checked, differences, make_project
@@ -45,6 +46,13 @@ def test_the_document_of_a_check_on_spark_is_that_of_one_machine(both: tuple[Che
     assert here.edge_cases.selected
     assert here.drift.concept.rows
     assert set(here.artifacts) == set(there.artifacts)
+
+
+def test_windows_that_lie_in_several_pieces_and_files_are_compared(both: tuple[CheckResult, CheckResult]) -> None:
+    _, there = both
+    compared = [one for one in there.windows.windows if one.status is not DriftStatus.NOT_EXAMINED]
+    assert len(compared) > 3
+    assert all(one.files == 2 and one.columns for one in compared)  # no piece has rows of two files
 
 
 def test_the_executors_put_the_same_rows_aside(both: tuple[CheckResult, CheckResult]) -> None:

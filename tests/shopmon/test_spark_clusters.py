@@ -74,10 +74,9 @@ def master(spark_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @contextmanager
 def started(program: Path, *words: str) -> Iterator[None]:
     """A program of Spark's that runs until the block ends."""
-    env = environment() | {"SPARK_NO_DAEMONIZE": "1", "SPARK_DAEMON_MEMORY": "256m"}
     process = subprocess.Popen(
         [str(program), *words],
-        env=env,
+        env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
