@@ -37,16 +37,19 @@ define install
 @touch $(VENV)/.ready-$(2)
 endef
 
-.PHONY: help demo test lint format bench docs clean
+.PHONY: help demo test test-all lint format bench docs clean
 
 help:  ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.ready-run  ## set up, and run the whole loop on generated data
 	@$(BIN)/python -m shopmon demo $(ARGS)
 
-test: $(VENV)/.ready-dev  ## set up, and run all tests (ARGS="-k drift" for some, ARGS="-m 'not slow'" for the quick ones)
+test: $(VENV)/.ready-dev  ## set up, and run the tests (ARGS="-k drift" for some, ARGS="-m 'not slow and not exhaustive'" for the quick ones)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-all: $(VENV)/.ready-dev  ## the same, with the further cases that `make test` leaves out, and more random examples
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "" --hypothesis-profile=exhaustive $(ARGS)
 
 lint: $(VENV)/.ready-dev  ## formatting, ruff, strict types, and the floors of the house
 	@$(BIN)/python -m ruff format --check $(CHECKED)

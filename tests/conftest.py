@@ -23,7 +23,8 @@ import pytest
 from hypothesis import settings
 
 # Machines are shared: how long an example takes says nothing of the code.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("exhaustive", deadline=None)  # `make test-all`
+settings.register_profile("untimed", deadline=None, max_examples=40)
 settings.load_profile("untimed")
 
 # What is started in the background, as in many CI systems, ignores Ctrl-C, and so do its children: tests that press it

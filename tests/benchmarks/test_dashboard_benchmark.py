@@ -22,6 +22,7 @@ def measured(*arguments):
     return subprocess.run(command, capture_output=True, text=True, env=here, cwd=ROOT, check=False)
 
 
+@pytest.mark.exhaustive  # the pages themselves are tested in tests/dashboards
 @pytest.mark.slow
 def test_every_page_is_in_the_table_with_its_first_load_and_what_people_do(tmp_path):
     ran = measured("--folder", str(tmp_path / "shop"))

@@ -163,7 +163,9 @@ def hostile_shop(tmp_path_factory):
     return once(tmp_path_factory, "hostile", hostile) / FOLDER
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["laptop", "telephone"])
+@pytest.mark.parametrize(
+    "size", [pytest.param(WIDE, id="laptop"), pytest.param(NARROW, id="telephone", marks=pytest.mark.exhaustive)]
+)
 def test_text_from_data_is_neither_run_nor_fetched_nor_followed(chrome, hostile_shop, size):
     with dashboard(hostile_shop) as url:
         visit = Visit.begin(chrome, url, size)

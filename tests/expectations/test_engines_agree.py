@@ -196,7 +196,7 @@ def test_every_compiled_rule_is_held_against_the_oracle() -> None:
 
 @pytest.mark.parametrize("rule_type", sorted(RULES))
 @settings(
-    max_examples=10,
+    max_examples=settings().max_examples // 10,
     deadline=None,
     phases=(
         Phase.explicit,

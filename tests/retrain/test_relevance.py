@@ -218,8 +218,8 @@ def process(
     ("moment", "at", "goes_on_from"),
     [
         ("in a step", 8, 6),
-        ("before a checkpoint", 2, 3),
-        ("while it registers", 1, 12),
+        pytest.param("before a checkpoint", 2, 3, marks=pytest.mark.exhaustive),
+        pytest.param("while it registers", 1, 12, marks=pytest.mark.exhaustive),
         ("before it is champion", 1, None),
     ],
 )

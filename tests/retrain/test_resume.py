@@ -50,20 +50,25 @@ def test_the_same_training_twice_gives_the_same_weights(trainings: Any, room: Pa
 
 KILLS = [
     ("in a step", 8, 6),
+    ("half the tensors", 1, None),
+    ("before a rename", 2, 3),
+    ("while it registers", 1, 12),
+]
+FURTHER_KILLS = [
     ("while it measures", 3, 3),
     ("before a checkpoint", 2, 3),
-    ("half the tensors", 1, None),
     ("after the tensors", 2, 3),
-    ("before a rename", 2, 3),
     ("after a rename", 2, 6),
     ("while it rotates", 3, 9),
     ("after rotating", 4, 12),
     ("before registering", 1, 12),
-    ("while it registers", 1, 12),
 ]
 
 
-@pytest.mark.parametrize(("moment", "at", "goes_on_from"), KILLS)
+@pytest.mark.parametrize(
+    ("moment", "at", "goes_on_from"),
+    [*KILLS, *(pytest.param(*kill, marks=pytest.mark.exhaustive) for kill in FURTHER_KILLS)],
+)
 def test_a_killed_training_goes_on_to_the_same_weights(
     trainings: Any, room: Path, whole: Any, moment: str, at: int, goes_on_from: int | None
 ) -> None:

@@ -465,7 +465,9 @@ print(code, *sorted({"torch", "transformers"} & set(sys.modules)))
 """
 
 
-@pytest.mark.parametrize("there", ["no champion", "no rule", "no row", "all"])
+@pytest.mark.parametrize(
+    "there", ["all", "no row", *(pytest.param(one, marks=pytest.mark.exhaustive) for one in ("no champion", "no rule"))]
+)
 def test_torch_is_loaded_only_where_the_champion_must_read(shop, champions, there):
     if there != "no champion":
         shutil.copytree(champions, shop / ".shopmon" / "models")

@@ -130,14 +130,6 @@ def answered(command: list[str], project: Path, env: Mapping[str, str]) -> dict[
     return document
 
 
-def test_a_check_that_is_submitted_to_a_cluster_ends_as_on_one_machine(
-    spark_home: Path, master: str, project: Path, here: dict[str, Any]
-) -> None:
-    there = answered(submitted(spark_home, master, project), project, environment())
-    assert differences(here, there) == []
-    assert Path(there["artifacts"]["edge_cases"]).is_dir()
-
-
 def test_a_check_through_spark_connect_ends_as_on_one_machine(
     spark_home: Path, project: Path, here: dict[str, Any]
 ) -> None:
@@ -157,7 +149,7 @@ def test_a_check_through_spark_connect_ends_as_on_one_machine(
     assert differences(here, there) == []
 
 
-def test_a_driver_that_is_killed_leaves_nothing_and_the_next_check_is_whole(
+def test_a_driver_that_is_killed_leaves_nothing_and_the_check_submitted_again_ends_as_on_one_machine(
     spark_home: Path, master: str, project: Path, here: dict[str, Any]
 ) -> None:
     shop = Project.of(project)
@@ -182,3 +174,4 @@ def test_a_driver_that_is_killed_leaves_nothing_and_the_next_check_is_whole(
     assert RetrainingSet(shop.retraining).rows() == 0
     there = answered(command, project, environment())
     assert differences(here, there) == []
+    assert Path(there["artifacts"]["edge_cases"]).is_dir()
