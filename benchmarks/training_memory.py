@@ -7,8 +7,8 @@
 Rows are made up and written to disk, and then each training has a process of its own: a tiny model (2 layers of 32),
 20 steps, baselines on 500 rows. So what is seen is what the rows take, and not the model. Memory is the anonymous part
 of the process (`RssAnon` of Linux), looked at a hundred times a second: pages of files that are mapped into memory are
-the system's to take back, and are no cost; what is freed goes back at once. The peak stands in a column for each phase; "a row" is what the overall
-peak grew by since the line above, over the rows that were added.
+the system's to take back, and are no cost; what is freed goes back at once. The peak stands in a column for each
+phase; "a row" is what the overall peak grew by since the line above, over the rows that were added.
 """
 
 from __future__ import annotations
