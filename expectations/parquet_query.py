@@ -9,6 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from expectations.errors import ShopmonError
 from expectations.sql import Bound
@@ -63,6 +67,31 @@ def parts_of_table(path: Path) -> list[Path]:
     """The files of a table in parquet, which is one or a folder of parts; none where there is nothing."""
     parts = sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]
     return [part for part in parts if part.is_file()]
+
+
+def batches_at(
+    file: Path, columns: Sequence[str], rows: NDArray[np.int64] | None = None, *, at_once: int
+) -> Iterator[pa.RecordBatch]:
+    """Some columns of a parquet file, `at_once` rows in memory at a time: of all rows, or of some in ascending order.
+
+    >>> with TemporaryDirectory() as folder:
+    ...     pq.write_table(pa.table({"n": [5, 6, 7, 8]}), Path(folder) / "n.parquet")
+    ...     found = batches_at(Path(folder) / "n.parquet", ["n"], np.array([0, 3]), at_once=2)
+    ...     [batch.to_pydict() for batch in found]
+    [{'n': [5]}, {'n': [8]}]
+    """
+    first = 0
+    with pq.ParquetFile(file) as opened:
+        for batch in opened.iter_batches(at_once, columns=list(columns)):
+            if rows is None:
+                yield batch
+            else:
+                start, end = np.searchsorted(rows, [first, first + len(batch)])
+                if end > start:
+                    yield batch.take(pa.array(rows[start:end] - first))
+                if end == len(rows):
+                    return
+            first += len(batch)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from expectations.sql import any_of, quoted
 from monitor import formula as formulas
 from monitor.edge_case_rules import Asking, EdgeCaseSettings
 from monitor.retraining_set import text_hashes
-from monitor.signals import SAID, SIGNALS, Asked, Signal, text_of
+from monitor.signals import IN_RETRAINING_SET, SAID, SIGNALS, Asked, Signal, text_of
 
 KNOWN = "texts_gathered_before"
 """The relation whose column `text_hash` holds the texts of the retraining set."""
@@ -36,6 +36,10 @@ _HORIZON = 100_000
 """Rows of which a rule with a limit is asked at first, those that are drawn first: mostly they hold enough."""
 
 
+Draws = NDArray[np.uint64]
+"""What rows are drawn by: eight bytes each, the smallest first."""
+
+
 @dataclass(frozen=True)
 class Counted:
     """What the scan finds for one rule."""
@@ -44,9 +48,9 @@ class Counted:
     """Rows that need no dear signal to be chosen."""
     open: int
     """Rows that a dear signal decides."""
-    sure_draws: Sequence[int]
+    sure_draws: Draws
     """Those of the sure rows that are drawn first, as far as any limit lets them be taken."""
-    open_draws: Sequence[int]
+    open_draws: Draws
     """The same of the open ones, in the order in which they are drawn."""
 
 
@@ -185,6 +189,11 @@ class Scan:
             counts = [again[short.index(n)] if n in short else counted for n, counted in enumerate(counts)]
         return looked_at, left_to_models, counts
 
+    @property
+    def asks_known(self) -> bool:
+        """Whether any rule depends on which texts the retraining set has."""
+        return any(IN_RETRAINING_SET in formulas.names_of(one.tree) for one in self.asking)
+
     def over(self, batch: Batch | None) -> Scan:
         """The same scan of another batch of these columns; of none, so that it can be sent there."""
         other = copy(self)
@@ -224,7 +233,7 @@ class Scan:
         for number in numbers:
             limits += [None, None, *self._limits(number)]
         return [
-            a + b if limit is None else sorted([*(a or ()), *(b or ())])[:limit]
+            a + b if limit is None else np.sort(np.concatenate([_draws(a), _draws(b)]))[:limit]
             for limit, a, b in zip(limits, one, other, strict=True)
         ]
 
@@ -232,7 +241,7 @@ class Scan:
         tasks, (looked_at, *found) = self.tasks(numbers), answer
         left, found = dict(zip(tasks, found, strict=False)), found[len(tasks) :]
         each = zip(found[::4], found[1::4], found[2::4], found[3::4], strict=True)
-        counts = [Counted(sure, open_, draws or (), sorted(more or ())) for sure, open_, draws, more in each]
+        counts = [Counted(sure, open_, _draws(draws), np.sort(_draws(more))) for sure, open_, draws, more in each]
         return looked_at, left, counts
 
     def fetch(self, counts: Sequence[Counted]) -> DrawnHere:
@@ -241,7 +250,7 @@ class Scan:
             return DrawnHere(self.batch.table_of(f"from {name} order by file, row"))
 
     @contextmanager
-    def candidates(self, draws: NDArray[np.uint64]) -> Iterator[str]:
+    def candidates(self, draws: Draws) -> Iterator[str]:
         """The name of a table of the rows with these draws, as long as the block lasts."""
         taken = [f"{FILE} as file", f"{ROW} as row", "draw", f"{SAID} as text", *self.own]
         taken += [
@@ -292,10 +301,14 @@ class Scan:
         return self.columns[name]
 
 
-def draws_of(counts: Sequence[Counted]) -> NDArray[np.uint64]:
+def draws_of(counts: Sequence[Counted]) -> Draws:
     """The draws of all rows that any rule may choose."""
-    every_draw = [draw for counted in counts for draw in (*counted.sure_draws, *counted.open_draws)]
-    return np.unique(np.array(every_draw, dtype=np.uint64))
+    every = [draws for counted in counts for draws in (counted.sure_draws, counted.open_draws)]
+    return np.unique(np.concatenate([_draws(None), *every]))
+
+
+def _draws(told: Sequence[int] | Draws | None) -> Draws:
+    return np.asarray(() if told is None else told, dtype=np.uint64)
 
 
 def _label(batch: Batch) -> str:

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
-from pyarrow.dataset import dataset
 
 from expectations.batch import Batch
 from expectations.errors import ShopmonError
+from expectations.parquet_query import batches_at
 from expectations.sql import Bound
 from monitor.edge_case_decisions import Deciding, drawn_first
 from monitor.edge_case_rules import Asking, EdgeCaseSettings, askable
-from monitor.edge_case_scan import KNOWN, LOWERED, MOST_DRAWN, Counted, Looking, Scan, know
+from monitor.edge_case_scan import KNOWN, LOWERED, MOST_DRAWN, Counted, Draws, Looking, Scan, know
 from monitor.profiles import Profile
 from monitor.results import ModelReading
 from monitor.signals import MASKED, Asked, Reader, ReadOnce, Signal, Values
@@ -35,8 +35,8 @@ class EdgeCases:
 
     rows: pa.Table
     """One row each: file (index), row (from 1), text, kind, role, reasons (list of rules), text_hash, id, label (null
-    where there is none), and signals: the values that decided, as text by name. In the order of file and row. None
-    where they were written to `parts`."""
+    where there is none), and signals: the values that decided, as text by name. In the order of file and row. Without
+    a row where they were written to `parts`."""
     parts: tuple[Path, ...] = ()
     """The parquet files with these columns that the executors of a cluster wrote, in the order of their rows."""
     by_reason: Mapping[str, int] = field(default_factory=dict)
@@ -68,14 +68,14 @@ class EdgeCases:
         if not self.parts:
             yield self.rows
             return
-        held: list[pa.Table] = []
-        for batch in dataset(list(map(str, self.parts)), format="parquet").to_batches(batch_size=most):
-            held.append(pa.Table.from_batches([batch]))
-            if sum(table.num_rows for table in held) >= most:
-                yield pa.concat_tables(held)
+        held: list[pa.RecordBatch] = []
+        for batch in (batch for part in self.parts for batch in batches_at(part, self.rows.column_names, at_once=most)):
+            held.append(batch)
+            if sum(map(len, held)) >= most:
+                yield pa.Table.from_batches(held)
                 held = []
         if held:
-            yield pa.concat_tables(held)
+            yield pa.Table.from_batches(held)
 
 
 def select(
@@ -181,7 +181,7 @@ def _quotas(asking: Sequence[Asking], counts: Sequence[Counted], settings: EdgeC
     return [min(open_, shares[number]) for number, open_ in enumerate(quotas)]
 
 
-def most_each(drawn: Sequence[Sequence[int]], total: int) -> int:
+def most_each(drawn: Sequence[Sequence[int] | Draws], total: int) -> int:
     """How many of its rows each rule may look at, so that all of them together look at no more than `total` rows.
 
     `drawn` has the rows of each rule in the order in which they are drawn; a row that several look at counts once.

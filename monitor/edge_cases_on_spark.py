@@ -6,30 +6,44 @@ than SQL: of the rows that are drawn it reads numbers and flags, and texts only 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pyarrow.dataset import Dataset, dataset
 
+from expectations.parquet_query import batches_at
 from expectations.pieces import Piece
 from expectations.quarantine import PARQUET
 from expectations.spark_fit import Fit, opened_fit
 from expectations.spark_jobs import Shared, merged_on_pieces, on_pieces
 from expectations.spark_quarantine import parts_of
 from expectations.sql import literal
-from monitor.edge_case_scan import VERDICTS, WHOSE, Counted, Kept, Near, Scan, draws_of, is_judged, know, whole_rows
+from monitor.edge_case_scan import (
+    VERDICTS,
+    WHOSE,
+    Counted,
+    Draws,
+    Kept,
+    Near,
+    Scan,
+    draws_of,
+    is_judged,
+    know,
+    whole_rows,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_Answer = TypeVar("_Answer")
 _AT_ONCE = 50_000
 """Rows of a file that are read at once: bounds memory."""
 _NOBODY = pa.table({name: pa.array([], pa.string()) for name in WHOSE})
@@ -42,7 +56,8 @@ class LookingOnSpark:
     spark: SparkSession
     fit: Fit
     scan: Scan
-    known_hashes: pa.Array | None
+    known_hashes: pa.Array | pa.ChunkedArray | None
+    """The text hashes of the retraining set, which are sent only where a rule asks for them."""
     into: Path
     """The folder for the rows that are chosen; it is made where there are any."""
 
@@ -71,29 +86,39 @@ class LookingOnSpark:
         ]  # fmt: skip
         return DrawnOnSpark(self.spark, self.fit.shared, tuple(parts), self.into)
 
-    def _of_piece(self, look: Any) -> Any:
-        return partial(look, fit=self.fit, scan=self.scan.over(None), known=self.known_hashes)
+    def _of_piece(self, look: Callable[..., _Answer]) -> Callable[..., _Answer]:
+        return partial(look, fit=self.fit, scan=self.scan.over(None), known=self._known)
+
+    @cached_property
+    def _known(self) -> str | None:
+        """The file of the shared folder that holds the texts of the retraining set; None where no task needs them."""
+        if self.known_hashes is None or not self.scan.asks_known:
+            return None
+        path = self.fit.shared.new("known")
+        pq.write_table(pa.table({"text_hash": self.known_hashes}), path)
+        return path.name
 
 
-def _ask_piece(
-    piece: Piece, *, fit: Fit, scan: Scan, known: pa.Array | None, numbers: Sequence[int], near: Near
-) -> bytes:
+@contextmanager
+def _scanned(piece: Piece, fit: Fit, scan: Scan, known: str | None) -> Iterator[Scan]:
+    """The scan of a piece's fit rows."""
     with opened_fit(fit, piece) as batch:
         if known is not None:
-            know(batch, known)
-        return _packed(scan.over(batch).ask(numbers, near))
+            know(batch, pq.read_table(fit.shared.folder / known).column("text_hash"))
+        yield scan.over(batch)
 
 
-def _keep_piece(
-    piece: Piece, *, fit: Fit, scan: Scan, known: pa.Array | None, draws: NDArray[np.uint64]
-) -> tuple[str, int]:
+def _ask_piece(piece: Piece, *, fit: Fit, scan: Scan, known: str | None, numbers: Sequence[int], near: Near) -> bytes:
+    with _scanned(piece, fit, scan, known) as own:
+        return _packed(own.ask(numbers, near))
+
+
+def _keep_piece(piece: Piece, *, fit: Fit, scan: Scan, known: str | None, draws: Draws) -> tuple[str, int]:
     """Write the rows of a piece that are drawn; the file's name, and how many they are."""
-    with opened_fit(fit, piece) as batch:
-        if known is not None:
-            know(batch, known)
+    with _scanned(piece, fit, scan, known) as own:
         path = fit.shared.new(f"drawn-{piece.number:06}")
-        with scan.over(batch).candidates(draws) as name:
-            batch.rows_of(f"copy (from {name} order by file, row) to {literal(str(path))} {PARQUET}")
+        with own.candidates(draws) as name:
+            own.batch.rows_of(f"copy (from {name} order by file, row) to {literal(str(path))} {PARQUET}")
         return path.name, pq.read_metadata(path).num_rows
 
 
@@ -123,16 +148,28 @@ class DrawnOnSpark:
         return self._judged.column(name)
 
     def of(self, names: Sequence[str], rows: NDArray[np.intp]) -> pa.Table:
-        return self._all.take(pa.array(rows), columns=list(names))
+        schema = pa.schema([self._schema.field(name) for name in names])
+        found = [batch for part in self._parts_of(rows) for batch in self._read(part, names, rows)]
+        return pa.Table.from_batches(found, schema)
 
     @cached_property
     def _judged(self) -> pa.Table:
         """What rules are decided by, of all rows: each file is opened once for it."""
-        return self._all.to_table([name for name in self._all.schema.names if is_judged(name)])
+        names = [name for name in self._schema.names if is_judged(name)]
+        parts = [pq.read_table(self.shared.folder / p.name, columns=names) for p in self.parts if p.end > p.first]
+        return pa.concat_tables(parts) if parts else pa.schema(map(self._schema.field, names)).empty_table()
 
     @cached_property
-    def _all(self) -> Dataset:
-        return dataset([str(self.shared.folder / part.name) for part in self.parts], format="parquet")
+    def _schema(self) -> pa.Schema:
+        return pq.read_schema(self.shared.folder / self.parts[0].name)
+
+    def _parts_of(self, rows: NDArray[np.intp]) -> list[_Part]:
+        """The parts that hold some of the rows, whose numbers ascend: more lie before their end than before them."""
+        return [p for p in self.parts if np.searchsorted(rows, p.first) < np.searchsorted(rows, p.end)]
+
+    def _read(self, part: _Part, names: Sequence[str], rows: NDArray[np.intp]) -> Iterator[pa.RecordBatch]:
+        start, end = np.searchsorted(rows, [part.first, part.end])
+        return batches_at(self.shared.folder / part.name, names, rows[start:end] - part.first, at_once=_AT_ONCE)
 
     def keep(self, verdicts: pa.Table) -> Kept:
         """Have the rows that are chosen written by the executors, each piece's into a file."""
@@ -141,9 +178,7 @@ class DrawnOnSpark:
             return Kept(nothing)
         path = self.shared.new("verdicts")
         pq.write_table(verdicts, path, row_group_size=_AT_ONCE)
-        places = verdicts.column("at").to_numpy()
-        # Places are in order: a part holds some where more lie before its end than before its beginning.
-        some = [p for p in self.parts if np.searchsorted(places, p.first) < np.searchsorted(places, p.end)]
+        some = self._parts_of(verdicts.column("at").to_numpy())
         aside = Shared.of(self.into)
         parts = {part.piece.number: part for part in some}
         write = partial(_write_piece, shared=self.shared, aside=aside, parts=parts, verdicts=path.name)
@@ -158,15 +193,12 @@ def _write_piece(piece: Piece, *, shared: Shared, aside: Shared, parts: Mapping[
     part, at = parts[piece.number], pc.field("at")
     path = aside.new(f"part-{piece.number:06}")
     said = pq.read_table(shared.folder / verdicts, filters=(at >= part.first) & (at < part.end))
+    rows = said.column("at").to_numpy() - part.first
     schema = whole_rows(VERDICTS.empty_table(), _NOBODY).schema
-    first = part.first
-    with pq.ParquetFile(shared.folder / part.name) as drawn, pq.ParquetWriter(path, schema, compression="zstd") as out:
-        for batch in drawn.iter_batches(_AT_ONCE, columns=list(WHOSE)):
-            some = said.filter((at >= first) & (at < first + batch.num_rows))
-            if some.num_rows:
-                whose = pa.Table.from_batches([batch]).take(pc.subtract(some.column("at"), first))
-                out.write_table(whole_rows(some, whose))
-            first += batch.num_rows
+    with pq.ParquetWriter(path, schema, compression="zstd") as out:
+        for batch in batches_at(shared.folder / part.name, WHOSE, rows, at_once=_AT_ONCE):
+            out.write_table(whole_rows(said.slice(0, len(batch)), pa.Table.from_batches([batch])))
+            said = said.slice(len(batch))
     return path.name
 
 
@@ -183,6 +215,12 @@ def _packed(answer: Sequence[Any]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _unpacked(packed: bytes) -> list[Any]:
-    rows = pa.ipc.open_stream(packed).read_all().to_pylist()
-    return [row["draws"] if row["count"] is None else row["count"] for row in rows]
+def _unpacked(packed: bytes) -> list[int | Draws | None]:
+    table = pa.ipc.open_stream(packed).read_all()
+    both = zip(table.column("count").to_pylist(), table.column("draws"), strict=True)
+    return [_draws_in(draws) if count is None else count for count, draws in both]
+
+
+def _draws_in(draws: pa.ListScalar) -> Draws | None:
+    found: Draws | None = draws.values.to_numpy() if draws.is_valid else None
+    return found

@@ -31,6 +31,7 @@ from monitor.words import incidence, word_bucket
 
 MASKED, RELEVANCE, INFERENCE = "mlm", "relevance", "nli"
 """Tasks whose models signals ask."""
+IN_RETRAINING_SET = "in_retraining_set"
 SAID = "said"
 """The column of the relation that signals are computed over: the text that a model learns from."""
 POSITIVE, NEGATIVE = 0.05, -0.05
@@ -604,7 +605,7 @@ _ALL = (
     _cheap("characters", Holds.NUMBER, "How many characters the text has.", f"length({SAID})::double"),
     _cheap("words", Holds.NUMBER, "How many words the text has.",
            f"len(regexp_extract_all({SAID}, '[{_IN_WORD}]+(?:[''’-][{_IN_WORD}]+)*'))::double"),
-    _cheap("in_retraining_set", Holds.FLAG, "The retraining set has this very text already.", _known),
+    _cheap(IN_RETRAINING_SET, Holds.FLAG, "The retraining set has this very text already.", _known),
     _cheap("label_disagrees", Holds.FLAG, "The model's prediction is not the label.", _label_disagrees,
            "prediction", "label"),
     # Dear ones stand in the order in which they are computed, the quicker ones first.

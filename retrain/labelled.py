@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from expectations.errors import ShopmonError
+from expectations.parquet_query import batches_at
 
 SCHEMA = pa.schema(
     [
@@ -84,18 +85,7 @@ class Labelled:
 
     def batches(self, columns: Sequence[str], rows: NDArray[np.int64] | None = None) -> Iterator[pa.RecordBatch]:
         """Some columns of all rows, or of some, whose numbers ascend, as far as they fit in memory at a time."""
-        first = 0
-        with pq.ParquetFile(self.file) as file:
-            for batch in file.iter_batches(_AT_ONCE, columns=list(columns)):
-                if rows is None:
-                    yield batch
-                else:
-                    start, end = np.searchsorted(rows, [first, first + len(batch)])
-                    if end > start:
-                        yield batch.take(pa.array(rows[start:end] - first))
-                    if end == len(rows):
-                        return
-                first += len(batch)
+        return batches_at(self.file, columns, rows, at_once=_AT_ONCE)
 
     def texts_at(self, rows: Rows) -> tuple[list[str], list[str] | None]:
         """The texts of some rows, given by their numbers from 0, and the others beside them; None where there are none.
