@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboards import inert_text
 from dashboards.shop import Shop, open_shop
-from expectations.errors import ShopmonError
+from expectations.errors import ShopmonError, sentence
 
 log = logging.getLogger("shopmon.dashboard")
 
@@ -40,7 +40,7 @@ class told:  # noqa: N801 - a context manager, read as a word
         if error is None or not isinstance(error, Exception):
             return False
         if isinstance(error, ShopmonError):
-            inert_text.note("bad", error.problem.rstrip(".") + ".", error.advice)
+            inert_text.note("bad", sentence(error.problem), error.advice)
             return True
         log.error("a page could not be shown", exc_info=error)
         inert_text.note(

@@ -60,7 +60,7 @@ def champions(shop: Shop) -> Mapping[str, Named | str]:
         try:
             champion = registry.champion(task)
         except ShopmonError as error:
-            told_of[task] = f"{error.problem.rstrip('.')}. {error.advice}"
+            told_of[task] = str(error)
             continue
         if champion is not None:
             told_of[task] = found.get(champion.model_id) or Named(champion, 0)

@@ -13,7 +13,16 @@ class ShopmonError(Exception):
     def __init__(self, problem: str, *, advice: str = "") -> None:
         self.problem = problem
         self.advice = advice
-        super().__init__(f"{problem.rstrip('.')}. {advice}".strip())
+        super().__init__(f"{sentence(problem)} {advice}".strip())
+
+
+def sentence(text: str) -> str:
+    """A text with a full stop, unless it ends like a sentence already.
+
+    >>> sentence("new.csv is empty"), sentence("did you mean new.csv?"), sentence("it has a, b, …")
+    ('new.csv is empty.', 'did you mean new.csv?', 'it has a, b, …')
+    """
+    return text if text.endswith((".", "?", "!", "…")) else f"{text}."
 
 
 def first_line(error: BaseException) -> str:

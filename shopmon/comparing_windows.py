@@ -97,7 +97,7 @@ def _compared(
     try:
         parts = list(store.profiles(one))
     except ShopmonError as error:  # the others are compared all the same
-        return _not_compared(one, f"{error.problem.rstrip('.')}. {error.advice}")
+        return _not_compared(one, str(error))
     settings = drift_settings(project, ())
     found, now = window_drift(
         Windows(one.length), one.window, parts, reference, settings, files=one.files, progress=progress

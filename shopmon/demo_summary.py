@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from expectations.errors import sentence
 from shopmon.demo import Checked, Demo, Found
 from shopmon.demo_retraining import Retrained, Untrained
 from shopmon.terminal_text import inert, rows_text
@@ -133,7 +134,9 @@ def _retraining(demo: Demo, width: int) -> Iterator[RenderableType]:
     if found is None:
         yield Text("no model was trained, as --no-retrain asked")
     elif isinstance(found, Untrained):
-        yield Text.assemble(("· no model was trained: ", "yellow"), inert(f"{found.problem}. {found.advice}".strip()))
+        yield Text.assemble(
+            ("· no model was trained: ", "yellow"), inert(f"{sentence(found.problem)} {found.advice}".strip())
+        )
     else:
         yield from _model(found, width)
 

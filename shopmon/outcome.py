@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expectations.errors import ShopmonError
+from expectations.errors import ShopmonError, sentence
 from expectations.results import Engine, Example, ExpectationResult, Outcome, Severity
 from monitor.results import DriftSection, EdgeCaseSection, WindowsSection
 
@@ -73,7 +73,7 @@ class Failure:
     @property
     def message(self) -> str:
         """Problem and advice in one."""
-        return f"{self.problem.rstrip('.')}. {self.advice}".strip()
+        return f"{sentence(self.problem)} {self.advice}".strip()
 
 
 @dataclass(frozen=True, repr=False)

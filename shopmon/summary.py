@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from expectations.errors import sentence
 from expectations.results import ExpectationResult, Outcome, Severity
 from shopmon.change_summary import drift_lines, drift_said, edge_case_lines, edge_cases_said
 from shopmon.outcome import CheckResult, Failure, Status
@@ -71,7 +72,7 @@ def verdict(result: CheckResult, *, width: int) -> Text:
 
 def trouble(failure: Failure) -> Group:
     """Why a check could not run, and what to do, for standard error."""
-    problem = Text.assemble(("✗ could not run", "bold red"), "   ", f"{_inert_lines(failure.problem.rstrip('.'))}.")
+    problem = Text.assemble(("✗ could not run", "bold red"), "   ", _inert_lines(sentence(failure.problem)))
     advice = [Padding(Text(_inert_lines(failure.advice)), (0, 0, 0, 2))] if failure.advice else []
     return Group(problem, *advice)
 

@@ -100,7 +100,7 @@ def adds_up(document, good):
 
 def test_a_missing_path_names_what_is_near(refused):
     parquet("reviews.parquet")
-    assert "reviws.parquet does not exist; did you mean reviews.parquet?" in refused("reviws.parquet")
+    assert "reviws.parquet does not exist; did you mean reviews.parquet? " in refused("reviws.parquet")
 
 
 def test_an_empty_file_is_told(refused):

@@ -362,6 +362,15 @@ def test_trouble_says_what_and_what_to_do():
     assert lines == ["✗ could not run   nowhere.parquet does not exist.", "  Check the path."]
 
 
+def test_a_problem_that_ends_in_a_question_gets_no_full_stop():
+    console = Console(width=80)
+    failure = Failure.of(BatchError("nwe.csv does not exist; did you mean new.csv?", advice="Check the path."))
+    with console.capture() as captured:
+        console.print(trouble(failure))
+    assert "did you mean new.csv?\n" in captured.get().replace(" \n", "\n")
+    assert failure.message.endswith("did you mean new.csv? Check the path.")
+
+
 def test_an_example_of_wide_characters_fits():
     wide = rule("rule", outcome=Outcome.FAILED, unexpected=1, value="漢字" * 100)
     assert isinstance(wide.example, Example)
