@@ -34,12 +34,24 @@ def windows_said(section: WindowsSection) -> Text:
     """The line beside "Windows": how many of them changed, and against what."""
     if not section.windows:
         return Text(f"not examined: {inert(section.reason)}", "dim")
-    drifted = sum(one.status is DriftStatus.DRIFTED for one in section.windows)
-    text = Text(f"{drifted or 'none'} of {len(section.windows):,} windows of {section.length} drifted, ")
-    text.append(inert(section.reason))
+    text = Text(counted(section.windows, section.length))
+    if section.status is not DriftStatus.NOT_EXAMINED:  # else each window says why, below
+        text.append(f", {inert(section.reason)}")
     left_out = {"without a date": section.undated, "from the future": section.future}
     told = ", ".join(f"{rows_text(rows)} {what}" for what, rows in left_out.items() if rows)
     return text.append(f"\nin no window: {told}", "dim") if told else text
+
+
+def counted(windows: Sequence[WindowDrift], length: str | None) -> str:
+    """How many windows drifted, of those that could be compared: that none drifted must not be said of none."""
+    statuses = [one.status for one in windows]
+    drifted, total = statuses.count(DriftStatus.DRIFTED), len(statuses)
+    compared = total - statuses.count(DriftStatus.NOT_EXAMINED)
+    if not compared:
+        return f"none of {total:,} windows of {length} could be compared"
+    if compared == total:
+        return f"{drifted or 'none'} of {total:,} windows of {length} drifted"
+    return f"{drifted or 'none'} of {compared:,} compared windows of {length} drifted ({total:,} in all)"
 
 
 def window_lines(windows: Sequence[WindowDrift], width: int) -> Iterator[RenderableType]:
@@ -103,9 +115,7 @@ def kept_shown(found: Sequence[KeptWindows], width: int) -> Group:
     lines: list[RenderableType] = []
     for one in found:
         drifts = [window.drift for window in one.windows]
-        drifted = sum(drift.status is DriftStatus.DRIFTED for drift in drifts)
-        counted = f"{drifted or 'none'} of {len(drifts):,} windows of {one.length} drifted"
-        lines += [Text(), _heading(one, counted, width), *window_lines(drifts, width)]
+        lines += [Text(), _heading(one, counted(drifts, one.length), width), *window_lines(drifts, width)]
     return Group(*lines[1:])
 
 

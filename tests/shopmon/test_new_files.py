@@ -30,7 +30,7 @@ from shopmon.new_files_summary import new_files_summary
 from shopmon.outcome import CheckResult, Failure, Status
 from shopmon.project import STORE_URL_VARIABLE, Project
 from shopmon.sample_data import Shift, reviews
-from shopmon.window_summary import kept_shown, window_shown
+from shopmon.window_summary import kept_shown, window_shown, windows_said
 
 ROOT = Path(__file__).parents[2]
 NEW, WINDOWS = (
@@ -465,10 +465,32 @@ def test_a_summary_names_what_a_person_must_look_at():
     assert "✓ very/long/path/2026-09-01.parquet" in text
     assert "✗ in/2.parquet and 1 more (before)" in text
     assert "1,234 in quarantine" in text
-    assert "1 of 3 windows of 1d drifted" in text
+    assert "1 of 2 compared windows of 1d drifted (3 in all), each against" in text
     assert "in no window: 3 rows without a date, 2 rows from the future" in text
     (line,) = [line for line in text.splitlines() if "≠ 2026-09-02" in line]
     assert line.split() == ["≠", "2026-09-02", "5,000", "2", "6.0", "████████", "brand,", "pri␛[31mce⏎[red]�"]
+
+
+def windows_of(*statuses):
+    return tuple(WindowDrift("2026-09-01", "2026-09-02", 40, 1, status, "few rows") for status in statuses)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        ((DriftStatus.NOT_EXAMINED,) * 1_170, "none of 1,170 windows of 1d could be compared"),
+        ((DriftStatus.STABLE,) * 2, "none of 2 windows of 1d drifted"),
+        ((DriftStatus.STABLE, DriftStatus.NOT_EXAMINED), "none of 1 compared windows of 1d drifted (2 in all)"),
+        ((DriftStatus.DRIFTED, DriftStatus.STABLE), "1 of 2 windows of 1d drifted"),
+    ],
+)
+def test_windows_that_were_not_compared_do_not_read_as_good_news(statuses, said):
+    drifts = windows_of(*statuses)
+    kept = (KeptWindows("reviews", "1d", "good.parquet", tuple(KeptWindow(one, {}) for one in drifts)),)
+    assert f"   {said}, against good.parquet" in printed(kept_shown(kept, 140), 140)
+    section = WindowsSection(statuses[0], "each against good.parquet", "1d", windows=drifts)
+    compared = section.status is not DriftStatus.NOT_EXAMINED
+    assert str(windows_said(section)) == said + (", each against good.parquet" if compared else "")
 
 
 # --- documents --------------------------------------------------------------------------------------------------------
