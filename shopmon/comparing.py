@@ -20,8 +20,7 @@ from monitor.results import (
 )
 from shopmon.champions import PairChampion, masked_champion, pair_champion
 from shopmon.project import Project
-from shopmon.reading import Reading
-from shopmon.references import FIT, reference_for, reference_from
+from shopmon.references import FIT, reference_of
 from shopmon.request import Request
 from shopmon.rooms import drift_settings, edge_case_settings, evidently_settings
 from shopmon.topics import topic_readers
@@ -117,7 +116,7 @@ def beyond_rules(
     each once, after everything else has gone well.
     """
     concept = _concept(rows, request)
-    reference = _reference(batch, request, project)
+    reference = reference_of(request, project, batch.kind)
     settings = edge_case_settings(project)
     pairs = pair_champion(batch.kind, settings, project, request, compares=reference is not None)
     sides = _sides(batch, rows, request, project, reference, pairs) if reference else None
@@ -200,14 +199,6 @@ def _spread(reference: Profile, current: Profile, folder: Path) -> dict[str, str
 
     write(distributions(reference, current), folder / FILE_NAME)
     return {"distributions": FILE_NAME}
-
-
-def _reference(batch: Batch, request: Request, project: Project) -> Reference | None:
-    if request.reference is None:
-        return reference_for(project, batch.kind)
-    reading = Reading(batch.kind, request.columns, request.encoding, request.delimiter)
-    suite = Path(request.suite) if request.suite else project.suite(batch.kind)
-    return reference_from(request.reference, reading, project, suite=suite, by=request.by, progress=request.progress)
 
 
 def _concept(rows: FitRows, request: Request) -> ConceptSection:

@@ -16,6 +16,7 @@ from shopmon import __version__
 from shopmon.outcome import without_password
 from shopmon.project import Project
 from shopmon.reading import Reading, opened
+from shopmon.request import Request
 from shopmon.rooms import drift_settings
 
 if TYPE_CHECKING:
@@ -97,6 +98,18 @@ def reference_for(project: Project, kind: str) -> Reference | None:
 
     folder = project.references / kind
     return load(folder) if folder.is_dir() else None
+
+
+def reference_of(request: Request, project: Project, kind: str) -> Reference | None:
+    """With what a check compares a batch of a kind: with the file that it names, else with the project's reference.
+
+    None where there is neither. Raises ShopmonError for a file that cannot be read, and for a damaged reference.
+    """
+    if request.reference is None:
+        return reference_for(project, kind)
+    reading = Reading(kind, request.columns, request.encoding, request.delimiter)
+    suite = Path(request.suite) if request.suite else project.suite(kind)
+    return reference_from(request.reference, reading, project, suite=suite, by=request.by, progress=request.progress)
 
 
 def reference_from(

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from monitor.results import DriftStatus, WindowDrift, WindowsSection
 from shopmon.outcome import without_password
 from shopmon.project import Project
-from shopmon.reading import Reading
-from shopmon.references import FIT, reference_for, reference_from
+from shopmon.references import FIT, reference_of
 from shopmon.request import Request
 from shopmon.rooms import drift_settings
 
@@ -69,7 +68,7 @@ def windowed(batch: Batch, request: Request, project: Project, rows: RowsByWindo
         return WindowsSection()
     from monitor.windows import Windows
 
-    windows, reference = Windows(length), _reference(batch, request, project)
+    windows, reference = Windows(length), reference_of(request, project, batch.kind)
     if reference is None:
         return WindowsSection(reason=NO_REFERENCE, length=length)
     if request.shares is not None:
@@ -153,11 +152,3 @@ def _keep(batch: Batch, file: Path, index: int, profile: Profile) -> None:
 
     source = batch.sources[index]
     write_share(file, profile, [(without_password(source.name), source.sha256)])
-
-
-def _reference(batch: Batch, request: Request, project: Project) -> Reference | None:
-    if request.reference is None:
-        return reference_for(project, batch.kind)
-    reading = Reading(batch.kind, request.columns, request.encoding, request.delimiter)
-    suite = Path(request.suite) if request.suite else project.suite(batch.kind)
-    return reference_from(request.reference, reading, project, suite=suite, by=request.by, progress=request.progress)
