@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import has_magic
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,14 +84,7 @@ def opened(whole: Cut, piece: Piece) -> Iterator[Batch]:
     Raises TaskError where this machine does not find the file, or cannot read it.
     """
     found = whole.found[piece.file]
-    path = found.path
-    if path is None or not path.is_file():
-        raise TaskError(
-            BatchError(
-                f"{socket.gethostname()} does not find {path or found.name}",
-                advice="Put the data where every machine finds it under the same path: a file system that they share.",
-            )
-        )
+    path = found_here(found.path or Path(found.name))
     with TemporaryDirectory(prefix="shopmon-") as scratch:
         batch = Batch(duckdb.connect(), [_part(found, path, piece)], Path(scratch))
         try:
@@ -115,6 +108,18 @@ def opened(whole: Cut, piece: Piece) -> Iterator[Batch]:
             raise TaskError(error) from error
         finally:
             batch.close()
+
+
+def found_here(path: Path) -> Path:
+    """A file of the data, where a task has it. Raises TaskError where this machine does not find it."""
+    if not path.is_file():
+        raise TaskError(
+            BatchError(
+                f"{socket.gethostname()} does not find {path}",
+                advice="Put the data where every machine finds it under the same path: a file system that they share.",
+            )
+        )
+    return path
 
 
 def _part(found: Found, path: Path, piece: Piece) -> Part:
@@ -152,5 +157,9 @@ def _plain(path: Path, scratch: Path) -> Path:
 
 
 def whole_of(batch: Batch, pieces: Sequence[Piece]) -> Cut:
-    """The batch as tasks see it, with everything that is known of it by now."""
-    return Cut(batch.shape, tuple(part.found for part in batch.parts), tuple(pieces))
+    """The batch as tasks see it, with everything that is known of it by now; they work in folders of their own."""
+    return Cut(batch.shape, tuple(_absolute(part.found) for part in batch.parts), tuple(pieces))
+
+
+def _absolute(found: Found) -> Found:
+    return found if found.path is None else replace(found, path=found.path.absolute())

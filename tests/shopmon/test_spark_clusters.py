@@ -20,7 +20,7 @@ import pytest
 from monitor.retraining_set import RetrainingSet
 from shopmon.project import Project
 
-from .example_spark import checked, differences, make_project
+from .example_spark import begin_anew, checked, differences, make_project
 
 pytestmark = pytest.mark.slow
 PATIENCE = 120.0
@@ -117,13 +117,13 @@ def wait_for(happened: Callable[[], bool]) -> None:
 def submitted(home: Path, master: str, project: Path) -> list[str]:
     """The command that docs/scale.md tells."""
     settings = ("--conf", "spark.executor.memory=512m", "--conf", "spark.driver.host=127.0.0.1")
-    program = ("check.py", "check", str(project / "new"), "--engine", "spark", "--json")
+    program = ("check.py", "check", "new", "--engine", "spark", "--json")
     return [str(home / "bin" / "spark-submit"), "--master", master, *settings, *program]
 
 
 def answered(command: list[str], project: Path, env: Mapping[str, str]) -> dict[str, Any]:
-    """The document that a command prints, which finds an empty retraining set."""
-    shutil.rmtree(Project.of(project).retraining, ignore_errors=True)
+    """The document that a command prints, which finds the same retraining set each time."""
+    begin_anew(project)
     done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr[-3000:]
     document: dict[str, Any] = json.loads(done.stdout)
@@ -153,7 +153,7 @@ def test_a_driver_that_is_killed_leaves_nothing_and_the_check_submitted_again_en
     spark_home: Path, master: str, project: Path, here: dict[str, Any]
 ) -> None:
     shop = Project.of(project)
-    shutil.rmtree(shop.retraining, ignore_errors=True)
+    gathered = begin_anew(project)
     before = set(shop.runs.iterdir())
     command = submitted(spark_home, master, project)
     driver = subprocess.Popen(
@@ -171,7 +171,7 @@ def test_a_driver_that_is_killed_leaves_nothing_and_the_check_submitted_again_en
     assert said == b""
     left = set(shop.runs.iterdir()) - before
     assert [path.name.startswith(".partial-") for path in left] == [True]
-    assert RetrainingSet(shop.retraining).rows() == 0
+    assert RetrainingSet(shop.retraining).rows() == gathered
     there = answered(command, project, environment())
     assert differences(here, there) == []
     assert Path(there["artifacts"]["edge_cases"]).is_dir()
