@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, reduce
-from math import ceil, sqrt
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 Look = Callable[[Piece], Any]
 """What a task says of a piece, as JSON values."""
+_TOGETHER = 16
+"""Answers that a task merges, about: they may be of some MB each, and lie in its memory together."""
+_COLLECTED = 8
+"""Answers of many pieces that come to the driver at most: all that Spark lets through is 1 GB."""
 _SEEN = ".seen-by-the-driver"
 _ANSWER = pa.schema([("piece", pa.int64()), ("said", pa.binary())])
 
@@ -91,8 +95,10 @@ def merged_on_pieces(
     merge: Callable[[bytes, bytes], bytes],
     doing: str,
 ) -> bytes:
-    """What a function says of all pieces together, merged on the executors, then on the driver; in no certain order."""
-    groups = ceil(sqrt(len(pieces)))
+    """What a function says of all pieces together, in no certain order.
+
+    The executors merge some answers at a time, in as many levels as it takes; the driver merges the last few.
+    """
 
     def together(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         said = (one.as_py() for batch in batches for one in batch.column("said"))
@@ -101,8 +107,11 @@ def merged_on_pieces(
             yield _answer(0, reduce(merge, said, first))
 
     with told(doing):
-        each = _answers(spark, pieces, look)
-        found = each.repartition(groups).mapInArrow(together, "piece long, said binary").collect()
+        each, left = _answers(spark, pieces, look), len(pieces)
+        while left > _COLLECTED:
+            left = ceil(left / _TOGETHER)
+            each = each.repartition(left).mapInArrow(together, "piece long, said binary")
+        found = each.collect()
     return reduce(merge, [bytes(row["said"]) for row in found])
 
 
