@@ -55,15 +55,28 @@ def write_quarantine(
 
 
 def write_good(spark: SparkSession, whole: Cut, breaking: Mapping[int, str], shared: Shared, path: Path) -> None:
-    """Write the rows that break no rule, in the files' own columns, into a folder that appears whole or not at all."""
+    """Write the rows that break no rule, in the files' own columns, into a folder that appears whole or not at all.
+
+    Raises BatchError where something else has taken its name meanwhile.
+    """
     aside = Shared.of(path.with_name(f".partial-{uuid4().hex}-{path.name}"))
     try:
         write = partial(_write_good, whole=whole, breaking=breaking, shared=shared, aside=aside)
         written = on_pieces(spark, whole.pieces, write, "writing the good rows")
         aside.publish(parts_of(whole.pieces, written))
-        aside.folder.rename(path)
+        _give_name(aside.folder, path)
     finally:
         shutil.rmtree(aside.folder, ignore_errors=True)
+
+
+def _give_name(folder: Path, path: Path) -> None:
+    check_free(path)
+    try:
+        folder.rename(path)
+    except OSError as error:  # taken between the two
+        raise BatchError(
+            f"{path} cannot be written: {error.strerror}", advice="Give a new name in a folder that may be written."
+        ) from error
 
 
 def check_free(path: Path) -> None:
