@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -34,7 +34,6 @@ _LOCAL = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0
 _TOLD = "shopmon says: "
 _PYTHON_ERROR = re.compile(r"(?!org\.|java\.|scala\.|py4j\.)[A-Za-z_][\w.]*(Error|Exception|Exit)\b")
 _CLASS = re.compile(r"(?:(?:[a-z]\w*\.)+[A-Z]\w*|ModuleNotFoundError): ")
-_SAID = re.compile(re.escape(_TOLD) + r"(\{.*\})")
 
 
 class TaskError(Exception):
@@ -184,19 +183,28 @@ def told(doing: str) -> Iterator[None]:
 
 
 def _explained(doing: str, error: Exception) -> ShopmonError:
-    said = _SAID.search(str(error))
-    if said is None and (found := cause(error)).startswith("No module named"):
+    task = _said_by_task(str(error))
+    if task is None and (found := cause(error)).startswith("No module named"):
         return ShopmonError(
             f"the executors' Python is not this one: {found}",
             advice="Install shopmon there in the same version, or send an environment along (docs/scale.md).",
         )
-    if said is None:
+    if task is None:
         return ShopmonError(
             f"Spark failed while {doing}: {cause(error)}",
             advice="Run again with --debug for the whole of what Spark says; its own logs hold the executors' side.",
         )
-    task: dict[str, Any] = json.loads(said[1])
     return ShopmonError(f"{task['problem']} (on {task['host']}, while {doing})", advice=task["advice"])
+
+
+def _said_by_task(text: str) -> dict[str, Any] | None:
+    """What a TaskError tells, wherever it stands in the words of Spark; None where there is none, or not all of it."""
+    for said in re.finditer(re.escape(_TOLD), text):
+        with suppress(ValueError):
+            task: dict[str, Any]
+            task, _ = json.JSONDecoder().raw_decode(text, said.end())
+            return task
+    return None
 
 
 def cause(error: Exception) -> str:
