@@ -95,7 +95,7 @@ def count(
     whole = whole_of(batch, pieces)
     progress("looking for rows that repeat or contradict one another")
     flags = flagged(spark, whole, questions.crossing, questions.bound, shared)
-    progress(f"finding the rows that break a rule, in {len(pieces):,} pieces")
+    progress(f"finding the rows that break a rule, in {_pieces(len(pieces))}")
     work = _Work(whole, questions.of_pieces(), flags, shared)
     told = merged_on_pieces(spark, pieces, partial(_look, work=work), _both, "finding the rows that break a rule")
     tally = json.loads(told)
@@ -118,6 +118,10 @@ def count(
         for number in questions.shown
     }
     return Scanned(counts, breaking, tally["unfit"])
+
+
+def _pieces(count: int) -> str:
+    return "1 piece" if count == 1 else f"{count:,} pieces"
 
 
 def _fetch(
