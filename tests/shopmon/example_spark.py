@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import shopmon
+from monitor.retraining_set import RetrainingSet
 from shopmon import sample_data
 from shopmon.outcome import CheckResult
 from shopmon.planted_faults import plant
@@ -25,7 +26,8 @@ def make_project(root: Path) -> Path:
     """A project with a reference, brands to look for, and a batch of two files that differs from it."""
     (root / "shopmon.toml").write_text(
         '[drift]\nsegments = ["category"]\nwindow = "90d"\n\n'
-        '[edge_cases.words]\nbrands = ["Nike"]\nunwanted = ["cheap"]\n',
+        '[edge_cases.words]\nbrands = ["Nike"]\nunwanted = ["cheap"]\n\n'
+        '[edge_cases.rules.new-anger]\nwhen = "stars == 1 & ~in_retraining_set"\nat_most = 40\n',
         encoding="utf-8",
     )
     pq.write_table(sample_data.reviews(1_500, seed=1), root / "reference.parquet")
@@ -39,9 +41,19 @@ def make_project(root: Path) -> Path:
     return root
 
 
-def checked(root: Path, engine: str, **options: Any) -> CheckResult:
-    """A check that finds an empty retraining set."""
+def begin_anew(root: Path) -> int:
+    """Leave in the retraining set some texts of the batch's first file, as if they had been chosen before; how many."""
     shutil.rmtree(Project.of(root).retraining, ignore_errors=True)
+    texts = pq.read_table(root / "new" / "monday.parquet", columns=["text"]).column("text").slice(0, 300).to_pylist()
+    told = {"kind": "reviews", "role": "positive", "reasons": ["before"], "batch": "3f2a", "file": "old.parquet"}
+    columns = {name: [value] * len(texts) for name, value in told.items()}
+    rows = pa.table({"text": texts, "row": list(range(1, len(texts) + 1)), **columns})
+    return RetrainingSet(Project.of(root).retraining).add(rows, "20261101-120000-aaaaaa").new
+
+
+def checked(root: Path, engine: str, **options: Any) -> CheckResult:
+    """A check that finds the same retraining set each time."""
+    begin_anew(root)
     return shopmon.check(root / "new", engine=engine, project=root, **options)
 
 

@@ -64,6 +64,7 @@ def test_the_executors_put_the_same_rows_aside(both: tuple[CheckResult, CheckRes
 def test_the_same_edge_cases_are_selected(both: tuple[CheckResult, CheckResult]) -> None:
     here, there = both
     assert there.artifacts["edge_cases"].is_dir()
+    assert here.edge_cases.by_reason["new-anger"]
     assert pq.read_table(here.artifacts["edge_cases"]).equals(pq.read_table(there.artifacts["edge_cases"]))
 
 
