@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from uuid import uuid4
 
 from expectations.batch import Batch
 from expectations.columns import FILE, ROW, Column
@@ -15,6 +14,7 @@ from expectations.errors import BatchError
 from expectations.results import Severity
 from expectations.scan import own_columns_sql
 from expectations.sql import Bound, literal, quoted
+from expectations.unfinished import aside_of
 
 UNREADABLE = "unreadable"
 """The id under which records that could not be read stand beside the rules."""
@@ -82,7 +82,7 @@ def check_writable(batch: Batch, path: Path) -> None:
 
 def write_good(batch: Batch, path: Path) -> None:
     """Write the rows that break no rule, in the file's own columns; the file appears whole or not at all."""
-    aside = path.with_name(f".partial-{uuid4().hex}-{path.name}")
+    aside = aside_of(path)
     try:
         batch.rows_of(f"copy ({good_sql(batch)}) to {literal(str(aside))} {PARQUET}")
         aside.replace(path)

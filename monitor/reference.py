@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from expectations.addresses import display_name
 from expectations.errors import ShopmonError
+from expectations.unfinished import PARTIAL
 from monitor.profiles import (
     BUCKETS,
     WORD_BUCKETS,
@@ -36,7 +37,7 @@ from monitor.profiles import (
     Sort,
     TextProfile,
 )
-from monitor.run_folder import PARTIAL, sweep, write_aside
+from monitor.run_folder import sweep, write_aside
 
 FILE_NAME = "reference.zip"
 VERSION = 1

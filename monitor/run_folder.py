@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import logging
 import os
 import secrets
 import shutil
@@ -15,11 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from expectations.errors import ShopmonError
+from expectations.unfinished import A_DAY, PARTIAL, remove
 
-logger = logging.getLogger("shopmon.run_folder")
-
-PARTIAL = ".partial-"
-"""What unfinished work is called until it is whole."""
 OWNER = ".owner"
 """The file in an unfinished folder that its process keeps locked; it holds the process's number."""
 
@@ -100,7 +96,7 @@ def write_aside(path: Path) -> Iterator[Path]:
         raise
 
 
-def sweep(root: Path, older_than: timedelta = timedelta(days=1)) -> tuple[Path, ...]:
+def sweep(root: Path, older_than: timedelta = A_DAY) -> tuple[Path, ...]:
     """Remove what killed processes left unfinished in `root`, and say what was removed, sorted by name.
 
     Only `.partial-…` whose last change is older than `older_than` and whose owner has ended: a running process keeps a
@@ -108,7 +104,7 @@ def sweep(root: Path, older_than: timedelta = timedelta(days=1)) -> tuple[Path, 
     given out again, or that belongs to another container, misleads nobody. A missing `root` gives an empty tuple.
     """
     oldest = time.time() - older_than.total_seconds()
-    return tuple(left for left in sorted(root.glob(f"{PARTIAL}*")) if _is_stale(left, oldest) and _remove(left))
+    return tuple(left for left in sorted(root.glob(f"{PARTIAL}*")) if _is_stale(left, oldest) and remove(left))
 
 
 def _refuse_existing(folder: Path) -> None:
@@ -168,19 +164,6 @@ def _has_owner(left: Path) -> bool:
         except OSError:  # locked; or locks cannot be asked for here, and then nothing may be taken away
             return True
     return False
-
-
-def _remove(left: Path) -> bool:
-    try:
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left)
-        else:
-            left.unlink()
-    except OSError as error:  # a leftover is untidy, not a reason to fail a run
-        logger.warning("could not remove the unfinished %s: %s", left, error.strerror)
-        return False
-    logger.info("removed %s, which a process that has ended left unfinished", left)
-    return True
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from expectations.errors import RunStoreAway, RunStoreError, ShopmonError
+from expectations.unfinished import PARTIAL
 from monitor.run_database import from_json, to_json
-from monitor.run_folder import PARTIAL, write_aside
+from monitor.run_folder import write_aside
 from monitor.runs import Input, Run, RunStore
 
 logger = logging.getLogger("shopmon.unrecorded")

@@ -1,6 +1,9 @@
 """Every failing row is put aside once with every reason, and rows = good + quarantined, exactly."""
 
+import os
+import time
 from pathlib import Path
+from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa
@@ -80,6 +83,21 @@ def test_good_rows_replace_those_of_an_earlier_run(tmp_path, ask):
     (tmp_path / "good.parquet").write_bytes(b"older")
     ask(DATA, RULES, write_good=tmp_path / "good.parquet")
     assert pq.read_table(tmp_path / "good.parquet").num_rows == 1
+
+
+def test_good_rows_of_killed_processes_are_swept_away_after_a_day(tmp_path, ask):
+    yesterday = time.time() - 86_500
+    old, fresh = (tmp_path / f".partial-{uuid4().hex}-good.parquet" for _ in range(2))
+    folder, busy = (tmp_path / f".partial-{uuid4().hex}-good on spark" for _ in range(2))
+    others = tmp_path / ".partial-download.parquet"
+    for path in (folder, busy):
+        path.mkdir()
+    for path in (old, fresh, others, folder / ".part-000001.parquet", busy / ".part-000001.parquet"):
+        path.write_bytes(b"half")
+    for path in (old, others, *folder.iterdir(), folder, busy):
+        os.utime(path, (yesterday, yesterday))
+    ask(DATA, RULES, write_good=tmp_path / "better.parquet")
+    assert set(tmp_path.glob(".partial-*")) == {fresh, others, busy}
 
 
 def test_good_rows_are_never_written_over_the_batch_itself(tmp_path, ask):
