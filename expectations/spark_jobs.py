@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial, reduce
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import pyarrow as pa
@@ -32,7 +34,12 @@ _TOGETHER = 16
 """Answers that a task merges, about: they may be of some MB each, and lie in its memory together."""
 _COLLECTED = 8
 """Answers of many pieces that come to the driver at most: all that Spark lets through is 1 GB."""
+_PATIENCE = 5.0
+"""Seconds that are left to jobs to end when they are told to; whether they have is no matter then."""
+_OFTEN = 0.2
+"""Seconds after which jobs are told again: the first may have come between two of them."""
 _SEEN = ".seen-by-the-driver"
+T = TypeVar("T")
 _ANSWER = pa.schema([("piece", pa.int64()), ("said", pa.binary())])
 
 
@@ -113,6 +120,68 @@ def merged_on_pieces(
             each = each.repartition(left).mapInArrow(together, "piece long, said binary")
         found = each.collect()
     return reduce(merge, [bytes(row["said"]) for row in found])
+
+
+class Beside:
+    """A thread whose jobs run beside all others, and can be ended by another thread."""
+
+    def __init__(self, spark: SparkSession, name: str) -> None:
+        self._spark, self._tag = spark, f"shopmon-{name}-{uuid4().hex}"
+        self._context = getattr(spark, "sparkContext", None)  # which the client of Spark Connect lacks
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"shopmon-{name}")
+        self._asked: list[Future[Any]] = []
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Have a function run there, and the jobs that it starts."""
+
+        def apart() -> T:
+            self._mark()
+            return work()
+
+        asked = self._pool.submit(apart)
+        self._asked.append(asked)
+        return asked
+
+    def close(self) -> None:
+        """Wait for what was asked."""
+        self._pool.shutdown()
+
+    def end(self) -> None:
+        """Stop what was asked: nobody wants it any more, and it may take hours."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        # In a thread, as a server that is gone may be asked for minutes.
+        ending = Thread(target=self._interrupt, name=f"{self._tag}-end", daemon=True)
+        ending.start()
+        ending.join(_PATIENCE)
+
+    def _mark(self) -> None:
+        """Give the jobs of this thread a name by which they are ended, and a share of the cores of their own."""
+        if self._context is None:
+            self._spark.addTag(self._tag)
+            return
+        self._context.addJobTag(self._tag)  # a session's own tags are known to one thread only
+        self._context.setLocalProperty("spark.scheduler.pool", "beside")
+
+    def _interrupt(self) -> None:
+        with suppress(Exception):  # of a session that has ended, and with it all jobs
+            while not all(asked.done() for asked in self._asked):
+                if self._context is None:
+                    self._spark.interruptTag(self._tag)
+                else:
+                    self._context.cancelJobsWithTag(self._tag)
+                wait(self._asked, timeout=_OFTEN)
+
+
+@contextmanager
+def beside(spark: SparkSession, name: str) -> Iterator[Beside]:
+    """A thread for jobs beside all others; where the block raises, they are ended, and nobody waits for them."""
+    jobs = Beside(spark, name)
+    try:
+        yield jobs
+    except BaseException:  # Ctrl-C, too
+        jobs.end()
+        raise
+    jobs.close()
 
 
 def rows_of_pieces(

@@ -24,9 +24,10 @@ _PATIENCE = 10.0
 """Seconds that a server may take to accept a connection."""
 _CONNECT_PORT = 15002
 """Where Spark Connect listens unless it is told otherwise."""
-_QUIET = {
+_USUAL = {
     "spark.ui.enabled": "false",  # the pages of a job show data to whoever reaches the machine
     "spark.ui.showConsoleProgress": "false",
+    "spark.scheduler.mode": "FAIR",  # else what began first takes all cores, and all else waits for it
 }
 """What holds unless the submission says otherwise."""
 _LOCAL = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
@@ -109,7 +110,7 @@ def _started() -> SparkSession:
         conf = SparkConf(_jvm=gateway.jvm)  # Java knows what spark-submit was given
         conf.setIfMissing("spark.master", master)
         master = str(conf.get("spark.master"))
-        for name, value in (_QUIET | (_LOCAL if master.startswith("local") else {})).items():
+        for name, value in (_USUAL | (_LOCAL if master.startswith("local") else {})).items():
             conf.setIfMissing(name, value)
         if master.startswith("local"):
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -97,5 +97,5 @@ def test_an_error_of_a_task_is_found_whatever_stands_behind_it() -> None:
 
 def test_an_error_of_a_task_that_spark_cuts_short_is_told_as_it_came() -> None:
     said = str(TaskError(ShopmonError("new.parquet is damaged")))
-    with pytest.raises(ShopmonError, match="Spark failed while counting: .*shopmon says"), told("counting"):
+    with pytest.raises(ShopmonError, match=r"Spark failed while counting: .*shopmon says"), told("counting"):
         raise Wrapped(said[:40])
