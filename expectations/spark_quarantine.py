@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import duckdb
 
@@ -22,6 +21,7 @@ from expectations.pieces import Cut, Piece, opened
 from expectations.quarantine import PARQUET, Quarantine, aside_sql, good_sql, tolerated_sql
 from expectations.spark_jobs import Shared, on_pieces
 from expectations.sql import Bound, literal
+from expectations.unfinished import aside_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -59,7 +59,7 @@ def write_good(spark: SparkSession, whole: Cut, breaking: Mapping[int, str], sha
 
     Raises BatchError where something else has taken its name meanwhile.
     """
-    aside = Shared.of(path.with_name(f".partial-{uuid4().hex}-{path.name}"))
+    aside = Shared.of(aside_of(path))
     try:
         write = partial(_write_good, whole=whole, breaking=breaking, shared=shared, aside=aside)
         written = on_pieces(spark, whole.pieces, write, "writing the good rows")
