@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expectations.errors import BatchError, ProjectError
-from expectations.pieces import Piece
+from expectations.addresses import is_database
+from expectations.errors import BatchError
+from expectations.pieces import Piece, found_here
 from expectations.sources import Format, Found, is_remote
+from expectations.unfinished import aside_of
 from monitor.results import WindowsSection
 from shopmon.project import Project
 from shopmon.references import FIT
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from expectations.batch import Batch
     from expectations.results import Validation
     from expectations.spark_fit import Fit
+    from expectations.spark_jobs import Beside
     from expectations.spark_validation import Validated
     from expectations.suite import Suite
     from monitor.concept_drift import ErrorStream
@@ -33,9 +36,11 @@ if TYPE_CHECKING:
     from monitor.edge_cases import EdgeCases
     from monitor.profiles import Profile, ProfileSettings
 
+_DATABASE = "Write the table as parquet to where all machines find it"
+_ELSEWHERE = "Mount the bucket on every machine, or copy the files to where all find them"
 _STAGING = ".pieces"
 """The folder of a run, below its own, that executors write to until the check is done."""
-_ONE_MACHINE = "Leave out --engine spark: one machine does it, whatever the number of rows."
+_ONE_MACHINE = "Give --engine scan: one machine does it, whatever the number of rows."
 
 
 @contextmanager
@@ -45,19 +50,26 @@ def on_spark(request: Request, project: Project, folder: Path) -> Iterator[OnSpa
     Raises ShopmonError for what only one machine can be asked, and where Spark cannot be reached.
     """
     _refuse(request)
+    from expectations.spark_jobs import beside
     from expectations.spark_session import spark_session
 
     request.progress("starting Spark")
-    with spark_session() as spark, ThreadPoolExecutor(1, thread_name_prefix="shopmon-hash") as hashing:
-        try:
+    try:
+        with spark_session() as spark, beside(spark, "hash") as hashing:
             yield OnSpark(request, project, folder, spark, hashing)
-        finally:
-            shutil.rmtree(folder / _STAGING, ignore_errors=True)
+    finally:  # once executors of ours have gone
+        _take_away(folder / _STAGING)
+
+
+def _take_away(staging: Path) -> None:
+    """Leave nothing of it in the run, even where a task that Spark started twice still writes: it holds texts."""
+    aside = aside_of(staging.parent.with_name("pieces"))  # beside the run; if some of it stays, a later check sweeps it
+    with suppress(FileNotFoundError):
+        staging.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _refuse(request: Request) -> None:
-    if request.shares is not None:
-        raise ProjectError("--new is not done on a Spark cluster", advice=_ONE_MACHINE)
     if hasattr(request.data, "__arrow_c_stream__"):
         raise BatchError("a table in memory is not looked at by a Spark cluster", advice=_ONE_MACHINE)
     addresses = [request.data] if isinstance(request.data, str | Path) else list(request.data)
@@ -65,7 +77,7 @@ def _refuse(request: Request) -> None:
         if is_remote(address):
             raise BatchError(
                 f"a Spark cluster reads files that all machines find under one path, not {address.split(':')[0]}://",
-                advice="Mount the bucket on every machine, or leave out --engine spark.",
+                advice=f"{_DATABASE if is_database(address) else _ELSEWHERE}, or give --engine scan.",
             )
 
 
@@ -77,7 +89,7 @@ class OnSpark:
     project: Project
     folder: Path
     spark: SparkSession
-    hashing: ThreadPoolExecutor
+    hashing: Beside
     _validated: tuple[Batch, Validated] | None = None
 
     def hashes(self, found: Sequence[Found]) -> Sequence[Future[str]]:
@@ -86,9 +98,10 @@ class OnSpark:
             if one.format is not Format.PARQUET or one.path is None:
                 raise BatchError(
                     f"{one.name} is {one.format.value}, and a Spark cluster is asked about parquet only",
-                    advice=f"Write it as parquet. {_ONE_MACHINE}",
+                    advice="Write it as parquet, or give --engine scan.",
                 )
-        whole = self.hashing.submit(_hashed, self.spark, [str(one.path.absolute()) for one in found if one.path])
+        paths = [str(one.path.absolute()) for one in found if one.path]
+        whole = self.hashing.submit(partial(_hashed, self.spark, paths))
         return [_Later(whole, place) for place, _ in enumerate(found)]
 
     def validate(self, batch: Batch, suite: Suite) -> Validation:
@@ -195,5 +208,5 @@ def _hashed(spark: SparkSession, paths: Sequence[str]) -> list[str]:
 
 
 def _sha256(piece: Piece, *, paths: Sequence[str]) -> str:
-    with Path(paths[piece.file]).open("rb") as file:
+    with found_here(Path(paths[piece.file])).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

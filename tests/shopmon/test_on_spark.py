@@ -7,6 +7,10 @@ import os
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +19,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import shopmon
-from expectations import pieces
+from expectations import pieces, spark_session
 from expectations.errors import ShopmonError
+from expectations.sources import find_sources
 from monitor.results import DriftStatus
+from shopmon import on_spark
 from shopmon.outcome import CheckResult
+from shopmon.project import Project
+from shopmon.request import Request
 
 from .example_spark import checked, differences, make_project
 
@@ -89,7 +97,9 @@ def rows_in(quarantine: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"data": "s3://bucket/new.parquet"}, "not s3://"),
+        ({"data": "s3://bucket/new.parquet"}, "not s3://. Mount the bucket"),
+        ({"data": "postgresql://ann:secret@db/shop::reviews"}, "not postgresql://. Write the table as parquet"),
+        ({"data": "sqlite:///shop.db::reviews"}, "not sqlite://. Write the table as parquet"),
         ({"data": pa.table({"text": ["a"]})}, "a table in memory"),
     ],
 )
@@ -105,6 +115,98 @@ def test_what_is_no_parquet_is_refused(spark: Any, project: Path, tmp_path: Path
     (tmp_path / "new.csv").write_text("text,stars\nWarm and light.,5\n")
     with pytest.raises(ShopmonError, match=r"new\.csv is csv, and a Spark cluster is asked about parquet only"):
         shopmon.check(tmp_path / "new.csv", engine="spark", project=project)
+
+
+@contextmanager
+def machines(project: Path, folder: Path) -> Iterator[on_spark.OnSpark]:
+    """The executors, for a run that writes into this folder."""
+    folder.mkdir(parents=True)
+    with on_spark.on_spark(Request(data=project / "new"), Project.of(project), folder) as there:
+        yield there
+
+
+def hashing_begins(there: on_spark.OnSpark, files: int, begun: Path, seconds: float) -> Any:
+    """Hash files in tasks that take so long, and wait until one has begun; each leaves a file in the folder."""
+    begun.mkdir()
+
+    def slowly(piece: pieces.Piece, *, paths: list[str]) -> str:
+        (begun / str(piece.number)).touch()
+        time.sleep(seconds)
+        return paths[piece.file]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(on_spark, "_sha256", slowly)
+        (monday, _) = find_sources([there.project.folder / "new"], begun)
+        hashes = there.hashes([monday] * files)
+        wait_for(lambda: any(begun.iterdir()))
+    return hashes
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("error", [ShopmonError("the suite is wrong"), KeyboardInterrupt()])
+def test_files_that_are_still_hashed_hold_no_error_back(
+    error: BaseException, spark: Any, project: Path, tmp_path: Path
+) -> None:
+    hashes: list[Any] = []
+    began: list[float] = []
+
+    def failing() -> None:
+        with machines(project, tmp_path / "run") as there:
+            hashes.extend(hashing_begins(there, 4, tmp_path / "begun", 600))
+            began.append(time.monotonic())
+            raise error
+
+    with pytest.raises(type(error)):
+        failing()
+    assert time.monotonic() - began[0] < 60
+    with pytest.raises(ShopmonError, match="while hashing the files"):
+        hashes[0].result(timeout=0)  # nothing of it goes on
+    assert spark.range(4).count() == 4
+
+
+def test_files_that_are_hashed_leave_cores_to_what_begins_later(spark: Any, project: Path, tmp_path: Path) -> None:
+    with machines(project, tmp_path / "run") as there:
+        hashing_begins(there, 20, tmp_path / "begun", 0.5)
+        assert spark.range(4).count() == 4
+        assert len(list((tmp_path / "begun").iterdir())) < 20
+
+
+def test_a_file_that_a_task_does_not_find_to_hash_it_is_told_with_path_and_host(
+    spark: Any, project: Path, tmp_path: Path
+) -> None:
+    with machines(project, tmp_path / "run") as there:
+        (gone,) = find_sources([project / "new" / "monday.parquet"], tmp_path)
+        hashes = there.hashes([replace(gone, path=tmp_path / "gone.parquet")])
+        with pytest.raises(ShopmonError, match=r"does not find .*gone\.parquet \(on ") as raised:
+            hashes[0].result()
+    assert "under the same path" in raised.value.advice
+
+
+@pytest.mark.parametrize("error", [None, ShopmonError("the suite is wrong")])
+def test_a_task_that_writes_to_the_last_leaves_nothing_in_the_run(
+    error: ShopmonError | None, spark: Any, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = tmp_path / "run" / ".pieces" / ".late.parquet"
+
+    @contextmanager
+    def ending_late() -> Iterator[Any]:
+        try:
+            yield spark
+        finally:
+            late.parent.mkdir(exist_ok=True)
+            late.touch()
+
+    monkeypatch.setattr(spark_session, "spark_session", ending_late)
+    with suppress(ShopmonError), machines(project, tmp_path / "run"):
+        if error:
+            raise error
+    assert list(tmp_path.rglob("*")) == [tmp_path / "run"]
 
 
 def told(project: Path, **environment: str) -> str:
