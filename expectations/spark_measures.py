@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _MOST_STEPS, _FEWEST_STEPS, _STEPS = 2_000, 16, 1_000_000
 """Into how many shares a piece's values are told; all pieces together take a million on the driver."""
+_TIED = 1_000
+"""Values told of those that are the most frequent together: of a column of ids, all of them would be."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,19 @@ ADDED: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def brought_together(
-    spark: SparkSession, batch: Batch, whole: Cut, plan: ValuePlan, metric: str, kwargs: Mapping[str, Any], bound: Bound
+    spark: SparkSession,
+    batch: Batch,
+    whole: Cut,
+    plan: ValuePlan,
+    metric: str,
+    kwargs: Sequence[Mapping[str, Any]],
+    bound: Bound,
 ) -> Any:
-    """A metric as DuckDB's SQL in the plan would give it, had it all rows. Raises KeyError for one it does not know."""
+    """A metric as DuckDB's SQL in the plan would give it, had it all rows; `kwargs` are those of all rules that ask.
+
+    Of more than a thousand values that are the most frequent together some are left out, none of a rule's own. Raises
+    KeyError for a metric that it does not know.
+    """
     return _TOGETHER[metric](_Asked(spark, batch, whole, plan, kwargs, bound))
 
 
@@ -129,7 +141,7 @@ class _Asked:
     batch: Batch
     whole: Cut
     plan: ValuePlan
-    kwargs: Mapping[str, Any]
+    kwargs: Sequence[Mapping[str, Any]]
     bound: Bound
 
     @property
@@ -161,14 +173,28 @@ def _different_share(asked: _Asked) -> float | None:
 def _most_frequent(asked: _Asked) -> list[dict[str, Any]]:
     from pyspark.sql import functions as F  # noqa: N812
 
-    counted = counts_of_values(asked.spark, asked.whole, asked.key, held(asked.plan), asked.bound)
+    counted = counts_of_values(asked.spark, asked.whole, asked.key, held(asked.plan), asked.bound).where(
+        "k is not null"
+    )
+    type_of = _type(asked, asked.key)
     with told("looking for the most frequent value"):
-        by_rows = counted.groupBy("n").agg(F.collect_list("k").alias("values")).orderBy(F.desc("n")).limit(1).collect()
-    if not by_rows:
-        return []
-    typed = f"select list(k::{_type(asked, asked.key)}) from (select unnest($values::varchar[]) as k)"
-    ((values,),) = asked.batch.connection.execute(typed, {"values": list(by_rows[0]["values"])}).fetchall()
-    return [{"key": one, "value": by_rows[0]["n"]} for one in values]
+        found = counted.orderBy(F.desc("n"), "k").limit(_TIED).collect()
+        most = found[0]["n"] if found else 0
+        values = [row["k"] for row in found if row["n"] == most]
+        if len(values) == _TIED:  # there may be more, and rules ask whether their own are among them
+            own = _as_texts(asked.batch, [str(one) for rule in asked.kwargs for one in rule["value_set"]], type_of)
+            tied = counted.where((F.col("n") == most) & F.col("k").isin(own)).collect()
+            values = list(dict.fromkeys([*values, *(row["k"] for row in tied)]))
+    typed = f"select k::{type_of} from (select unnest($values::varchar[]) as k)"
+    rows = asked.batch.connection.execute(typed, {"values": values}).fetchall()
+    return [{"key": one, "value": most} for (one,) in rows]
+
+
+def _as_texts(batch: Batch, values: Sequence[str], type_of: str) -> list[str]:
+    """Values as they are written where a column's are compared as texts; none that its type cannot hold."""
+    written = f"select try_cast(k as {type_of})::varchar as k from (select unnest($values::varchar[]) as k)"
+    found = batch.connection.execute(f"select k from ({written}) where k is not null", {"values": values})
+    return [one for (one,) in found.fetchall()]
 
 
 def _type(asked: _Asked, expression: str) -> str:
@@ -189,7 +215,8 @@ def _quantiles(asked: _Asked) -> list[Any] | None:
     rows = asked.rows()
     if not rows:
         return None
-    places = [round(float(share) * (rows - 1)) for share in asked.kwargs["quantile_ranges"]["quantiles"]]
+    shares = asked.kwargs[0]["quantile_ranges"]["quantiles"]  # which the metric's SQL names: all rules' are the same
+    places = [round(float(share) * (rows - 1)) for share in shares]
     x = value(asked.plan.shown[0])
     return values_at(asked.spark, asked.whole, x, held(asked.plan), places, asked.bound)
 

@@ -63,6 +63,10 @@ class Questions:
         measured = ((number, plan) for number, plan in self.plans.items() if isinstance(plan, ValuePlan))
         return [(number, plan, metric) for number, plan in measured for metric in plan.metrics]
 
+    def arguments_of(self, sql: str) -> list[Mapping[str, Any]]:
+        """Those of all rules that ask for this metric."""
+        return [self.arguments[number] for number, plan, metric in self.metrics() if plan.metrics[metric] == sql]
+
     def of_pieces(self) -> Questions:
         """The same as they are asked of a piece: numbers of a whole column give their parts, where these add up."""
         plans = {n: _in_parts(plan) if isinstance(plan, ValuePlan) else plan for n, plan in self.plans.items()}
@@ -101,13 +105,13 @@ def count(
     tally = json.loads(told)
     totals: dict[str, Any] = dict(tally["totals"])
     for number, plan, metric in questions.metrics():
+        sql = plan.metrics[metric]
         if metric in MEASURES:
-            found = MEASURES[metric].value(tally["measured"][f"{number} {metric}"])
-        else:
+            totals[sql] = MEASURES[metric].value(tally["measured"][f"{number} {metric}"])
+        elif sql not in totals:
             progress(f"looking for {metric}")
-            arguments = questions.arguments[number]
-            found = brought_together(spark, batch, whole, plan, metric, arguments, questions.bound)
-        totals[plan.metrics[metric]] = found
+            arguments = questions.arguments_of(sql)
+            totals[sql] = brought_together(spark, batch, whole, plan, metric, arguments, questions.bound)
     breaking = dict(tally["written"])
     first = {int(rule): addresses for rule, addresses in tally["samples"].items()}
     _fetch(batch, first, pieces, breaking, shared)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from expectations import spark_measures
 from expectations.batch import open_batch
 from expectations.errors import ShopmonError
 from expectations.pieces import cut
@@ -131,6 +132,34 @@ def test_a_built_in_suite_says_of_pieces_what_it_says_of_the_whole(kind: str, sp
     assert_same(here, there)
     assert here.quarantined
     assert {result.engine for result in there.results} == {Engine.SPARK}
+
+
+@pytest.mark.parametrize("ties_okay", [True, False])
+def test_of_many_values_that_are_the_most_frequent_together_some_are_told_and_the_verdict_is_the_same(
+    ties_okay: bool, spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark_measures, "_TIED", 5)
+    suite = tmp_path / "suite.yaml"
+    asked = [("number", [39, 7]), ("number", [40]), ("text", ["t39", "x"]), ("number", ["a"]), ("one", [1.0])]
+    rules = [
+        {
+            "type": "expect_column_most_common_value_to_be_in_set",
+            "kwargs": {"column": column, "value_set": wanted, "ties_okay": ties_okay},
+            "meta": {"id": f"rule-{number}"},
+        }
+        for number, (column, wanted) in enumerate(asked)
+    ]
+    with suite.open("w") as file:
+        YAML().dump({"name": "ties", "expectations": rules}, file)
+    table = pa.table(
+        {"text": [f"t{i}" for i in range(40)], "number": list(range(40)), "one": [1.0, 1.0, *map(float, range(2, 40))]}
+    )
+    here, there = on_both(spark, tmp_path, in_files(tmp_path / "data", table, [13], 5), suite, most=5)
+    assert [one.outcome for one in here.results] == [one.outcome for one in there.results]
+    assert {one.outcome for one in there.results} == {Outcome.PASSED, Outcome.FAILED}
+    number, *_, one = there.results
+    assert number.observed == [0, 1, 7, 10, 11, 12, 39]
+    assert one.observed == [1.0]
 
 
 def test_a_rule_that_is_not_compiled_is_an_error_on_spark(spark: Any, tmp_path: Path) -> None:
