@@ -2,6 +2,7 @@
 
 What DuckDB says of the statement it works on is the only measure there is within a step; how steps compare with one
 another was measured once. The time left is therefore told late, in round numbers, and not at all where it is a guess.
+On Spark neither measure holds: what is told there is how many of its tasks are done, of what it works on at the moment.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+
+from expectations.spark_tasks import Tasks, running
 
 STEPS = (
     # how a step begins to be told, and its share of the time of a long check: from one of 200,000 reviews in parquet,
@@ -32,6 +35,8 @@ UNTIMED = (
     "comparing the window",
 )
 """Steps that say nothing of the others: their time hangs on the format, the network, and the number of windows."""
+_ON_SPARK = "starting Spark"
+"""The step after which neither the shares of steps nor DuckDB's statements say how far a check is."""
 _PATIENCE, _LEAST = 10.0, 0.1
 """Seconds, and share of the whole, from which on the time left can be told."""
 _STILL = 0.25
@@ -47,20 +52,31 @@ _OF_BATCH = re.compile(r"batch [0-9,]+ of [0-9,]+: ")
 class CheckProgress:
     """A check on its way. Told what is being done; asked for the share that is done, and the seconds that are left."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, tasks: Callable[[], Tasks | None] = running
+    ) -> None:
+        self._clock, self._tasks = clock, tasks
         self._began = self._moved = self._estimated = clock()
         self._untimed: float | None = self._began
         self._step, self._within = 0, 0.0
         self._before, self._part, self._several = 0.0, 1.0, False
         self._told = 0.0
         self._left: float | None = None
-        self.doing = ""
+        self._doing, self._on_spark = "", False
+
+    @property
+    def doing(self) -> str:
+        """What is being done, in a few words; on Spark with how many tasks are done of what runs there just now."""
+        tasks = self._tasks() if self._on_spark else None
+        return f"{self._doing} (Spark: {tasks})" if tasks else self._doing
 
     def step(self, doing: str) -> None:
         """A step begins: what is told of it, in a few words."""
-        self.doing = doing
+        self._doing = doing
         what = _OF_BATCH.sub("", doing)
+        self._on_spark = self._on_spark or what.startswith(_ON_SPARK)
+        if self._on_spark:
+            return
         if what.startswith(UNTIMED):
             if not self._several and self._untimed is None:
                 self._untimed = self._clock()
@@ -83,7 +99,7 @@ class CheckProgress:
 
     def statement(self, share: float) -> None:
         """DuckDB has done this share of a statement; a step may have several, of which the first tells most."""
-        if self._untimed is not None:
+        if self._untimed is not None or self._on_spark:
             return
         self._within = max(self._within, min(max(share, 0.0), 1.0))
         self._look()

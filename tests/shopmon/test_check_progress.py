@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expectations.batch import open_batch
+from expectations.spark_tasks import Tasks
 from shopmon.check_progress import STEPS, UNTIMED, CheckProgress
 from shopmon.console import progress_facts
 from shopmon.sample_data import reviews
@@ -133,6 +134,37 @@ def test_batches_count_by_their_size():
     assert 0.2 < watch.done < 0.25
     watch.part(0.25, 0.75)
     assert watch.done == 0.25
+
+
+def test_on_spark_tasks_are_told_and_neither_a_share_nor_a_time():
+    clock, running = Clock(), iter([None, Tasks(3, 1_200)])
+    watch = CheckProgress(clock, lambda: next(running))
+    watch.step("starting Spark")
+    assert watch.doing == "starting Spark"
+    for beginning, _ in STEPS[:-1]:
+        clock.now += 60
+        watch.step(beginning)
+        watch.statement(0.5)
+        assert (watch.done, watch.seconds_left, progress_facts(watch)) == (0, None, "")
+    watch.step("profiling the batch")
+    assert watch.doing == "profiling the batch (Spark: 3 of 1,200 tasks)"
+
+
+def test_batches_on_spark_count_only_once_they_are_done():
+    watch = CheckProgress(Clock(), lambda: None)
+    watch.part(0.0, 0.25)
+    watch.step("batch 1 of 2: starting Spark")
+    watch.step(f"batch 1 of 2: {STEPS[-1][0]}")
+    watch.statement(0.5)
+    assert watch.done == 0
+    watch.part(0.25, 0.75)
+    assert watch.done == 0.25
+
+
+def test_on_one_machine_nobody_asks_for_tasks():
+    watch = CheckProgress(Clock(), lambda: pytest.fail("there is no Spark"))
+    watch.step("profiling the batch")
+    assert watch.doing == "profiling the batch"
 
 
 def test_duckdb_says_how_far_a_statement_is(tmp_path, capfd):
