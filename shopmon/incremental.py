@@ -153,7 +153,7 @@ class _Checking:
 
     def _check(self, unit: Sequence[Listed], known: CheckedFiles, prefix: str) -> None:
         """Check a batch; one that cannot be read is taken apart, until the files are found that are at fault."""
-        from monitor.run_folder import PARTIAL
+        from expectations.unfinished import PARTIAL
 
         def told(doing: str) -> None:
             self.request.progress(prefix + doing)
