@@ -141,12 +141,8 @@ def split_of(
         if window is not None and not future
     ]
     several = {part.window for part in parts}
-    if len(several) > MOST_WINDOWS:
-        raise BatchError(  # of fewer files, the rest may fit
-            f"the dates of this batch reach over {len(several):,} windows of {windows.written}, from "
-            f"{windows.name(min(several))} to {windows.name(max(several))}; {MOST_WINDOWS:,} are kept at most",
-            advice="Choose longer windows ([drift] window), or see whether the column is a date of the rows: --column.",
-        )
+    if several:
+        refuse_too_many(len(several), min(several), max(several), windows)
     return Split(
         windows,
         now,
@@ -155,6 +151,16 @@ def split_of(
         future=sum(rows for _, window, future, rows, *_ in counted if window is not None and future),
         late=sum(older for *_, older in counted),
     )
+
+
+def refuse_too_many(several: int, first: int, last: int, windows: Windows) -> None:
+    """Raise BatchError where the rows of a batch lie in more than a thousand windows, from one number to another."""
+    if several > MOST_WINDOWS:
+        raise BatchError(  # of fewer files, the rest may fit
+            f"the dates of this batch reach over {several:,} windows of {windows.written}, from "
+            f"{windows.name(first)} to {windows.name(last)}; {MOST_WINDOWS:,} are kept at most",
+            advice="Choose longer windows ([drift] window), or see whether the column is a date of the rows: --column.",
+        )
 
 
 def part_profiles(

@@ -23,7 +23,16 @@ from expectations.spark_fit import Fit, opened_fit
 from expectations.spark_jobs import Shared, rows_of_pieces
 from expectations.spark_session import told
 from expectations.sql import Bound
-from monitor.profile_parts import Part, Split, counted_sql, split, split_of, unfinished_parts
+from monitor.profile_parts import (
+    MOST_WINDOWS,
+    Part,
+    Split,
+    counted_sql,
+    refuse_too_many,
+    split,
+    split_of,
+    unfinished_parts,
+)
 from monitor.profiles import Profile, ProfileSettings
 from monitor.reference import archive, read, restored
 from monitor.unfinished_profiles import added, finished
@@ -32,6 +41,8 @@ from monitor.windows import Windows
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+_MOST_COUNTS = MOST_WINDOWS + 2
+"""Counts of a batch that is not refused: of its windows, of rows without a date, and of those in the future."""
 _AT_ONCE = 10_000
 """Counts that a task hands over at a time."""
 _COUNTED = pa.schema(
@@ -58,9 +69,15 @@ class WindowsOnSpark:
         sql, bound = counted_sql(self.batch, windows, like, now, self.fit.name)
         of_piece = partial(_counted, fit=self.fit, sql=sql, bound=bound)
         each = rows_of_pieces(self.spark, self.fit.whole.pieces, of_piece, _COUNTED_OF_SPARK)
-        sums = F.sum("rows"), F.countDistinct("file"), F.sum("late")
+        # What lies in the future is in no window: its rows are told together, whatever their dates are.
+        place = F.when(F.col("future"), F.lit(0)).otherwise(F.col("place")).alias("place")
+        counted = each.groupBy(place, "future").agg(F.sum("rows"), F.countDistinct("file"), F.sum("late"))
         with told("putting rows into windows"):
-            found = each.groupBy("place", "future").agg(*sums).orderBy("place").collect()
+            found = counted.orderBy("place").limit(_MOST_COUNTS + 1).collect()
+            if len(found) > _MOST_COUNTS:  # dates of a thousand years make millions
+                of_windows = counted.where("place is not null and not future")
+                (many,) = of_windows.agg(F.count("place"), F.min("place"), F.max("place")).collect()
+                refuse_too_many(many[0], many[1], many[2], windows)
         return split_of([(None, *row) for row in found], windows, now)
 
     def profiles(self, found: Split, like: Profile, settings: ProfileSettings) -> Iterator[tuple[Part, Profile]]:

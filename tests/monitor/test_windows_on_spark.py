@@ -18,6 +18,7 @@ from expectations.errors import BatchError
 from expectations.pieces import cut, opened, whole_of
 from expectations.spark_fit import Fit
 from expectations.spark_jobs import Shared
+from monitor import profile_parts, windows_on_spark
 from monitor.profile_parts import part_profiles, split
 from monitor.profiles import NumberProfile, ProfileSettings, TextProfile, profile
 from monitor.reference import archive, restored
@@ -137,6 +138,23 @@ def test_executors_count_and_profile_windows_as_one_machine_does(tmp_path, table
     assert [part for part, _ in here] == [part for part, _ in spread] == list(found.parts)
     for (_, one), (_, other) in zip(here, spread, strict=True):
         assert_same(one, other)
+
+
+@pytest.mark.parametrize("most", [10, 100])
+def test_far_too_many_windows_are_refused_in_the_words_of_one_machine(tmp_path, table, spark, monkeypatch, most):
+    """A tenth more than is kept, and so many that the driver does not even list them."""
+    monkeypatch.setattr(profile_parts, "MOST_WINDOWS", most)
+    monkeypatch.setattr(windows_on_spark, "_MOST_COUNTS", most + 2)
+    (tmp_path / "in").mkdir()
+    write(table, tmp_path / "in", [None, 5.0, *(-(row % 101) / 24 for row in range(ROWS - 2))], [90], 100)
+    with open_batch(tmp_path / "in", scratch=tmp_path, kind="reviews") as batch:
+        like, hours = profile(batch), Windows("1h")
+        fit = Fit(whole_of(batch, cut(batch, 100)), {}, Shared.of(tmp_path / "staging"), (), ROWS, "fit")
+        with pytest.raises(BatchError, match=f"over 101 windows of 1h, .*; {most} are kept") as here:
+            split(batch, hours, like, NOW, by_file=False)
+        with pytest.raises(BatchError) as there:
+            WindowsOnSpark(spark, fit, batch).split(hours, like, NOW)
+    assert str(there.value) == str(here.value)
 
 
 def test_what_one_machine_refuses_is_refused_before_executors_work(tmp_path, table):
