@@ -26,6 +26,8 @@ SCHEMA = pa.schema([*(ROWS.field(name) for name in _NAMES), pa.field("use", pa.s
 """The columns: those of the retraining set that say where a row comes from, and its use. Its text stays there.
 
 `role` is the one that it was used in: a person may have given it another than the one it was gathered in."""
+_AT_ONCE = 10_000
+"""Rows whose texts are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Lineage:
         there = {part.name: part for part in self.retraining_set.parts}
         for name in self.parts:
             with pq.ParquetFile(there[name]) as part:
-                for batch in part.iter_batches(50_000, columns=[*_NAMES, "text"]):
+                for batch in part.iter_batches(_AT_ONCE, columns=[*_NAMES, "text"]):
                     yield self._used(batch)
 
     def _used(self, batch: pa.RecordBatch) -> pa.RecordBatch:
