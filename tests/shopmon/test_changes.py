@@ -184,6 +184,15 @@ def test_another_file_may_stand_in_for_the_reference(document, shop):
     assert document("check", "same.parquet")[1]["drift"]["reference"] == "good.parquet"
 
 
+def test_windows_of_time_are_compared_with_the_file_that_stands_in(document, shop):
+    (shop / "shopmon.toml").write_text('[drift]\nwindow = "365d"\nevidently = false\n', encoding="utf-8")
+    cli.main(["reference", "set", "good.parquet"])
+    for words, name in ([], "good.parquet"), (["--reference", "new.parquet"], "new.parquet"):
+        _, told = document("check", "same.parquet", *words)
+        assert told["drift"]["reference"] == name
+        assert told["windows"]["reason"].startswith(f"each against {name}")
+
+
 @pytest.mark.parametrize("counted", [True, False])
 def test_by_a_column_everything_is_compared_within_its_values(document, counted):
     cli.main(["reference", "set", "good.parquet", *(["--by", "brand"] if counted else [])])
