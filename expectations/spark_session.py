@@ -86,8 +86,11 @@ def _connected() -> SparkSession:
         raise _no_java()
     else:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.remote(address)
+    for name, value in ({} if address.startswith("sc://") else _USUAL | _LOCAL).items():
+        builder = builder.config(name, value)
     try:
-        return SparkSession.builder.remote(address).getOrCreate()
+        return builder.getOrCreate()
     except Exception as error:  # gRPC's, pyspark's own, and ImportError where the client's packages are missing
         raise _unreachable(_shown(address), error) from error
 

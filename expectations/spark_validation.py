@@ -73,6 +73,7 @@ def validate_on_spark(
     judge = import_module("expectations.judge")
     judge.check_suite(suite)
     cuts = tuple(pieces) if pieces is not None else cut(batch)
+    progress("counting values")
     batch.count_values = partial(value_counts, spark, batch, cuts)
     bound = Bound()
     asked = [_compiled(item) for item in prepared(batch, suite, judge, bound)]

@@ -62,20 +62,22 @@ class CheckProgress:
         self._before, self._part, self._several = 0.0, 1.0, False
         self._told = 0.0
         self._left: float | None = None
-        self._doing, self._on_spark = "", False
+        self._doing = ""
+        self.on_spark = False
+        """Whether a cluster works, of which nothing says what share is done."""
 
     @property
     def doing(self) -> str:
         """What is being done, in a few words; on Spark with how many tasks are done of what runs there just now."""
-        tasks = self._tasks() if self._on_spark else None
+        tasks = self._tasks() if self.on_spark else None
         return f"{self._doing} (Spark: {tasks})" if tasks else self._doing
 
     def step(self, doing: str) -> None:
         """A step begins: what is told of it, in a few words."""
         self._doing = doing
         what = _OF_BATCH.sub("", doing)
-        self._on_spark = self._on_spark or what.startswith(_ON_SPARK)
-        if self._on_spark:
+        self.on_spark = self.on_spark or what.startswith(_ON_SPARK)
+        if self.on_spark:
             return
         if what.startswith(UNTIMED):
             if not self._several and self._untimed is None:
@@ -99,7 +101,7 @@ class CheckProgress:
 
     def statement(self, share: float) -> None:
         """DuckDB has done this share of a statement; a step may have several, of which the first tells most."""
-        if self._untimed is not None or self._on_spark:
+        if self._untimed is not None or self.on_spark:
             return
         self._within = max(self._within, min(max(share, 0.0), 1.0))
         self._look()

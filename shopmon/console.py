@@ -88,7 +88,8 @@ def check_shown() -> Iterator[tuple[Callable[[str], None], CheckProgress]]:
         bar.start()
         while not stopped.wait(_REDRAWN):
             doing = one_line(watch.doing) or "reading"
-            bar.update(shown, completed=watch.done, doing=doing, left=progress_facts(watch))
+            total = None if watch.on_spark else 1.0
+            bar.update(shown, total=total, completed=watch.done, doing=doing, left=progress_facts(watch))
 
     drawing = threading.Thread(target=keep_up, name="shopmon-progress", daemon=True)
     drawing.start()

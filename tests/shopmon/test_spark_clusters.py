@@ -126,7 +126,8 @@ def answered(command: list[str], project: Path, env: Mapping[str, str]) -> dict[
     begin_anew(project)
     done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr[-3000:]
-    document: dict[str, Any] = json.loads(done.stdout)
+    in_full = done.stdout.replace('"new/', f'"{project / "new"}/')  # files are named as they were asked for
+    document: dict[str, Any] = json.loads(in_full)
     return document
 
 
