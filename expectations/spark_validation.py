@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _NOT_COMPILED = (
     "the rule is not compiled: only Great Expectations' own engine counts it, in the memory of one machine; "
-    "check without --engine spark, or leave it out"
+    "check with --engine scan, or leave it out"
 )
 
 

@@ -171,7 +171,7 @@ def test_a_rule_that_is_not_compiled_is_an_error_on_spark(spark: Any, tmp_path: 
     _, there = on_both(spark, tmp_path, written, suite, most=10)
     (result,) = there.results
     assert result.outcome is Outcome.ERROR
-    assert "check without --engine spark" in result.reason
+    assert "check with --engine scan" in result.reason
 
 
 def test_a_file_that_vanishes_before_a_task_reads_it_is_told_with_its_path(spark: Any, tmp_path: Path) -> None:
