@@ -203,7 +203,7 @@ def _parquet(found: Found, scratch: Path) -> Part:
     try:
         with pq.ParquetFile(path) as file:
             names, rows = list(file.schema_arrow.names), file.metadata.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of a column's name
         raise _broken_parquet(path, found.name, error) from error
     check_names(names, found.name)
     if has_magic(str(path)):  # DuckDB would take `new[1].parquet` for a pattern

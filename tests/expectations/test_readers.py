@@ -552,6 +552,7 @@ def test_a_corrupt_footer_is_told(tmp_path: Path) -> None:
 
 
 @settings(deadline=None, max_examples=100)
+@example(b"\x80", 216, False)  # a column's name that is no UTF-8
 @given(st.binary(max_size=60), st.integers(0, 400), st.booleans())
 def test_damaged_parquet_raises_nothing_but_a_batch_error(damage: bytes, place: int, cut: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
