@@ -50,11 +50,17 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[Any]:
-    """A Spark of two cores in this process, whose executors run this Python; stopped at the end."""
-    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'shopmon[spark]'")
+def spark_home() -> Path:
+    """Where Spark's own programs lie; whoever asks for it is skipped where Spark or its Java is missing."""
+    pyspark = pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'shopmon[spark]'")
     if shutil.which("java") is None:
         pytest.skip("no Java here (Debian: apt-get install openjdk-17-jre-headless)")
+    return Path(str(pyspark.__file__)).parent
+
+
+@pytest.fixture(scope="session")
+def spark(spark_home: Path) -> Iterator[Any]:
+    """A Spark of two cores in this process, whose executors run this Python; stopped at the end."""
     from expectations.spark_session import spark_session
 
     with pytest.MonkeyPatch.context() as patched:

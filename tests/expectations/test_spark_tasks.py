@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -61,13 +60,11 @@ print(*(f"{one.done}/{one.of}" for one in told[:-2] if one), *told[-2:], running
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("spark_home")
 @pytest.mark.parametrize(
     "reached", [{"PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell"}, {"SPARK_REMOTE": "local[2]"}]
 )
 def test_tasks_are_told_of_a_spark_until_it_ends_also_through_spark_connect(reached: dict[str, str]) -> None:
-    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'shopmon[spark]'")
-    if shutil.which("java") is None:
-        pytest.skip("no Java here (Debian: apt-get install openjdk-17-jre-headless)")
     env = {name: value for name, value in os.environ.items() if name not in ("SPARK_REMOTE", "PYSPARK_SUBMIT_ARGS")}
     command = [sys.executable, "-c", OWN_SPARK, str(Path(__file__).parent)]
     ran = subprocess.run(command, env=env | reached, capture_output=True, text=True, check=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -26,15 +25,6 @@ pytestmark = pytest.mark.slow
 PATIENCE = 120.0
 PROGRAM = "from shopmon.cli import main\nraise SystemExit(main())\n"
 """What docs/scale.md tells to submit."""
-
-
-@pytest.fixture(scope="module")
-def spark_home() -> Path:
-    """Where Spark's own programs lie."""
-    pyspark = pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'shopmon[spark]'")
-    if shutil.which("java") is None:
-        pytest.skip("no Java here (Debian: apt-get install openjdk-17-jre-headless)")
-    return Path(pyspark.__file__).parent
 
 
 @pytest.fixture(scope="module")
